@@ -1,0 +1,5 @@
+export * from './common.ts'
+export * from './ids.ts'
+export * from './model-config.ts'
+export * from './stage-result.ts'
+export * from './stage-spec.ts'

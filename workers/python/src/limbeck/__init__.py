@@ -1,0 +1,1 @@
+"""Limbeck: distils large diffusion models into ones that run on a phone."""

@@ -1,0 +1,712 @@
+"""Wire types generated from packages/contracts; run its scripts/generate.ts, do not edit."""
+
+
+from typing import Annotated, Literal
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypeAliasType
+
+
+class RenderDatasetSpec(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    kind: Literal["render_dataset"] = "render_dataset"
+    source: Literal["shapes"] = "shapes"
+    hold_out: Literal["shapes-v1"] = "shapes-v1"
+    """
+    combinations that no training sample holds
+    """
+    split: Literal["train", "validation"] = "train"
+    samples: Annotated[int, Field(ge=1, le=10000000)]
+    """
+    scenes
+    """
+    resolution: Annotated[int, Field(ge=16, le=1024)] = 64
+    """
+    edge in pixels
+    """
+    samples_per_shard: Annotated[int, Field(ge=1, le=100000)] = 1000
+    """
+    scenes a shard
+    """
+    seed: Annotated[int, Field(ge=0, le=9007199254740991)] = 0
+
+
+class AutoencoderConfig(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    channels: Annotated[list[int], Field(max_length=6, min_length=1)]
+    layers_per_block: Annotated[int, Field(ge=1, le=8)] = 1
+    """
+    ResBlocks a resolution
+    """
+    latent_channels: Annotated[int, Field(ge=1, le=64)]
+    """
+    channels of the latent
+    """
+    norm_groups: Annotated[int, Field(ge=1, le=64)] = 8
+    """
+    groups of GroupNorm
+    """
+
+
+class WordTextConfig(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    encoder: Literal["words"] = "words"
+    vocabulary: Literal["shapes-v1"] = "shapes-v1"
+    width: Annotated[int, Field(ge=1, le=4096)]
+    """
+    channels of a token
+    """
+    tokens: Annotated[int, Field(ge=1, le=512)]
+    """
+    positions; shorter captions are padded with zeros
+    """
+    seed: Annotated[int, Field(ge=0, le=9007199254740991)]
+
+
+class OptimizerConfig(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    kind: Literal["adamw", "muon"]
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)]
+    """
+    peak rate
+    """
+    betas: tuple[float, float] = [0.9, 0.99]
+    weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0
+    warmup_steps: Annotated[int, Field(ge=0, le=9007199254740991)] = 100
+    """
+    linear warm-up
+    """
+    decay_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
+    """
+    last share of the steps in which the rate falls linearly to 0
+    """
+    gradient_clip: Annotated[float, Field(gt=0.0)] = 1
+    """
+    largest global gradient norm
+    """
+
+
+class TeacherSamples(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    component: Literal["transformer", "transformer_turbo"]
+    samples: Annotated[int, Field(ge=1, le=10000000)]
+    """
+    noise-sample pairs, on the captions of the first samples
+    """
+    steps: Annotated[int, Field(ge=1, le=1000)]
+    """
+    Euler steps
+    """
+    guidance_scale: Annotated[float, Field(ge=0.0, le=30.0)]
+    seed: Annotated[int, Field(ge=0, le=9007199254740991)] = 0
+
+
+class ExtractFeaturesSpec(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    kind: Literal["extract_features"] = "extract_features"
+    student_text: WordTextConfig
+    samples_per_shard: Annotated[int, Field(ge=1, le=100000)] = 1000
+    """
+    samples a shard
+    """
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
+    """
+    images a forward
+    """
+    quarantine_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+    """
+    largest share of corrupt samples; above it the stage fails
+    """
+    budget_bytes: Annotated[int, Field(ge=1, le=1000000000000000)] = 2000000000
+    """
+    largest feature cache; the stage refuses an estimate above it
+    """
+    teacher_samples: TeacherSamples | None = None
+
+
+class TinyDecoderConfig(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    latent_channels: Annotated[int, Field(ge=1, le=64)]
+    """
+    channels of the latent
+    """
+    widths: Annotated[list[int], Field(max_length=6, min_length=2)]
+    blocks: Annotated[list[int], Field(max_length=6, min_length=2)]
+    norm_groups: Annotated[int, Field(ge=1, le=256)] = 8
+    """
+    groups of GroupNorm
+    """
+    activation: Literal["silu", "hardswish"] = "silu"
+
+
+class Sd3Config(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    architecture: Literal["sd3"] = "sd3"
+    layers: Annotated[int, Field(ge=1, le=128)]
+    """
+    joint transformer blocks; SD3.5-Large 38
+    """
+    heads: Annotated[int, Field(ge=1, le=128)]
+    """
+    attention heads; SD3.5-Large 38
+    """
+    head_width: Annotated[int, Field(ge=1, le=256)]
+    """
+    channels of a head; SD3.5 64
+    """
+    patch: Annotated[int, Field(ge=1, le=8)]
+    """
+    patch edge in latent pixels; SD3.5 2
+    """
+    latent_channels: Annotated[int, Field(ge=1, le=64)]
+    """
+    channels of the latent; SD3.5 16
+    """
+    latent_size: Annotated[int, Field(ge=1, le=512)]
+    """
+    latent edge the position table is sized for
+    """
+    joint_width: Annotated[int, Field(ge=1, le=16384)]
+    """
+    text token width; SD3.5 4096
+    """
+    pooled_width: Annotated[int, Field(ge=1, le=16384)]
+    """
+    pooled text width; SD3.5 2048
+    """
+    qk_norm: Literal["rms_norm", "none"] = "rms_norm"
+
+
+class UnetStage(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    channels: Annotated[int, Field(ge=1, le=8192)]
+    """
+    width; SnapGen 256, 512, 896
+    """
+    heads: Annotated[int, Field(ge=1, le=256)]
+    """
+    query heads; SnapGen 4, 8, 14
+    """
+    down_blocks: Annotated[int, Field(ge=1, le=32)]
+    """
+    ResBlocks on the way down; SnapGen 1, 2, 2
+    """
+    up_blocks: Annotated[int, Field(ge=1, le=32)]
+    """
+    ResBlocks on the way up; SnapGen 2, 3, 3
+    """
+    transformer_blocks: Annotated[int, Field(ge=0, le=32)]
+    """
+    CA+FFN blocks after each ResBlock; SnapGen 1, 2, 4
+    """
+    self_attention: bool
+    """
+    SA before CA; SnapGen: lowest stage only
+    """
+
+
+class TimeConfig(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    shift: Annotated[float, Field(ge=0.1, le=16.0)] = 1
+    """
+    t' = s t / (1 + (s - 1) t)
+    """
+    mean: Annotated[float, Field(ge=-3.0, le=3.0)] = 0
+    """
+    logit-normal mean before the shift
+    """
+    std: Annotated[float, Field(gt=0.0, le=4.0)] = 1
+    """
+    logit-normal standard deviation
+    """
+
+
+class ScalingConfig(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    mode: Literal["timestep", "equal", "global", "none"] = "timestep"
+    """
+    timestep: a_t L_task + (1 - a_t) ratio L_kd; equal: each term scaled to the task loss; global: one ratio; none: plain sum
+    """
+    ratio: Literal["per_bin", "per_sample"] = "per_bin"
+    weight_curve: Literal["A", "B"] = "A"
+    """
+    a_t: density over its maximum (A), normal CDF of the density (B)
+    """
+    bins: Annotated[int, Field(ge=4, le=256)] = 32
+    """
+    bins of equal probability under the training density
+    """
+    decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.98
+    """
+    decay of the running means of a bin
+    """
+    ratio_limits: tuple[float, float] = [0.01, 100]
+
+
+GridsAdditionalProperty = TypeAliasType(
+    "GridsAdditionalProperty",
+    Annotated[list[float], Field(max_length=64, min_length=1)],
+)
+
+
+class LaddConfig(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    weight: Annotated[float, Field(ge=0.0, le=100.0)] = 0.5
+    """
+    generator's weight of the adversarial term
+    """
+    taps: Annotated[list[int], Field(max_length=64, min_length=1)]
+    """
+    blocks of the frozen feature network
+    """
+    head_channels: Annotated[int, Field(ge=1, le=2048)]
+    """
+    width of a head; SD3.5 256
+    """
+    head_optimizer: OptimizerConfig
+    loss: Literal["hinge", "softplus"] = "hinge"
+    renoise_mean: Annotated[float, Field(ge=-3.0, le=3.0)] = 1
+    """
+    logit-normal mean of the discriminator's t
+    """
+    renoise_std: Annotated[float, Field(gt=0.0)] = 1
+    """
+    logit-normal deviation of the discriminator's t
+    """
+    r1_weight: Annotated[float, Field(ge=0.0)] = 0.1
+    """
+    R1 on the head inputs
+    """
+    discriminator_updates: Annotated[int, Field(ge=1, le=64)] = 1
+    """
+    discriminator updates a generator update
+    """
+    stop_accuracy: Annotated[float, Field(ge=0.0, le=1.0)] = 0.98
+    """
+    discriminator accuracy that stops the stage...
+    """
+    stop_window_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.15
+    """
+    ...when held for this share of the steps
+    """
+
+
+class EvaluationProtocol(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    benchmark: Literal["shapes-geneval"] = "shapes-geneval"
+    """
+    GenEval rules on the shapes detector; never called GenEval
+    """
+    prompts_per_tag: Annotated[int, Field(ge=1, le=1000)]
+    """
+    prompts of each of the six tags
+    """
+    held_out_per_tag: Annotated[int, Field(ge=0, le=1000)]
+    """
+    prompts on held-out combinations, scored apart
+    """
+    images_per_prompt: Annotated[int, Field(ge=1, le=64)] = 1
+    """
+    images a prompt
+    """
+    seed: Annotated[int, Field(ge=0, le=9007199254740991)]
+    """
+    draws the prompts; x_T is keyed by prompt text and repeat index
+    """
+    sampler: Literal["flow-euler"] = "flow-euler"
+    steps: Annotated[int, Field(ge=1, le=1000)]
+    """
+    Euler steps
+    """
+    grid: list[float] | None = None
+    """
+    step times; null: even in t, then shifted
+    """
+    shift: Annotated[float, Field(gt=0.0)] = 1
+    """
+    time shift
+    """
+    guidance_scale: Annotated[float, Field(ge=0.0, le=30.0)]
+    """
+    1: one forward a step
+    """
+    dtype: Literal["float32"] = "float32"
+    scorer: Literal["shapes-detector-v1"] = "shapes-detector-v1"
+
+
+class ExportCoremlSpec(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    kind: Literal["export_coreml"] = "export_coreml"
+    student_text: WordTextConfig
+    minimum_target: Literal["iOS17", "iOS18"] = "iOS18"
+    precision: Literal["fp16"] = "fp16"
+    parity_samples: Annotated[int, Field(ge=1, le=64)] = 4
+    """
+    latents the written file is compared on, at every step time
+    """
+
+
+class GatesSpec(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    kind: Literal["gates"] = "gates"
+
+
+class TagScore(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    score: Annotated[float, Field(ge=0.0, le=1.0)]
+    """
+    correct images over images
+    """
+    images: Annotated[int, Field(ge=0, le=9007199254740991)]
+    interval: tuple[float, float]
+
+
+class TrainingConfig(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    steps: Annotated[int, Field(ge=1, le=1000000000)]
+    """
+    optimizer steps
+    """
+    batch_size: Annotated[int, Field(ge=1, le=65536)]
+    """
+    samples a step, over all ranks
+    """
+    optimizer: OptimizerConfig
+    ema_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.999
+    """
+    d in min(d, (1+n)/(10+n)); evaluation, export and children read the EMA
+    """
+    caption_dropout: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
+    """
+    share of samples that train without caption
+    """
+    log_every: Annotated[int, Field(ge=1, le=1000000000)] = 10
+    """
+    steps between logged scalars
+    """
+    validate_every: Annotated[int, Field(ge=1, le=1000000000)] = 250
+    """
+    steps between held-out statistics by t
+    """
+    checkpoint_every: Annotated[int, Field(ge=1, le=1000000000)] = 500
+    """
+    steps between checkpoints
+    """
+    seed: Annotated[int, Field(ge=0, le=9007199254740991)] = 0
+
+
+class DistillDecoderSpec(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    kind: Literal["distill_decoder"] = "distill_decoder"
+    decoder: TinyDecoderConfig
+    training: TrainingConfig
+    teacher_weight: Annotated[float, Field(ge=0.0)] = 0.5
+    """
+    weight of L1 to the teacher decoder's output
+    """
+
+
+class UnetConfig(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    architecture: Literal["unet"] = "unet"
+    latent_channels: Annotated[int, Field(ge=1, le=64)]
+    """
+    channels of the latent
+    """
+    latent_size: Annotated[int, Field(ge=1, le=512)]
+    """
+    latent edge; RoPE tables are built for it
+    """
+    context_width: Annotated[int, Field(ge=1, le=16384)]
+    """
+    text token width; SnapGen 2304 (Gemma-2-2b)
+    """
+    stages: Annotated[list[UnetStage], Field(max_length=6, min_length=2)]
+    middle_transformer_blocks: Annotated[int, Field(ge=0, le=32)] = 2
+    head_width: Annotated[int, Field(ge=1, le=256)]
+    """
+    channels of a head, the same in all stages; SnapGen 64
+    """
+    time_width: Annotated[int, Field(ge=1, le=8192)]
+    """
+    width of the time embedding; SnapGen 1024
+    """
+    time_frequencies: Annotated[int, Field(ge=1, le=2048)] = 256
+    """
+    sinusoidal features before the MLP; SnapGen 256
+    """
+    separable_convolutions: bool = True
+    separable_samplers: bool = True
+    expansion: Annotated[float, Field(gt=0.0, le=8.0)] = 2
+    """
+    middle width of a ResBlock over its base
+    """
+    expansion_base: Literal["in", "max", "out"] = "max"
+    ffn_ratio: Annotated[float, Field(gt=0.0, le=16.0)] = 3
+    """
+    gated FFN: inner width over width
+    """
+    attention: Literal["mqa", "mha"] = "mqa"
+    qk_norm: Literal["rms_norm", "none"] = "rms_norm"
+    rope: bool = True
+    """
+    2D axial: q and k in SA, q only in CA
+    """
+    activation: Literal["silu", "hardswish"] = "silu"
+    norm_groups: Annotated[int, Field(ge=1, le=256)] = 32
+    """
+    groups of GroupNorm; SnapGen 32
+    """
+
+
+class DistillSpec(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    kind: Literal["distill"] = "distill"
+    time: TimeConfig
+    training: TrainingConfig
+    teacher_component: Literal["transformer"] = "transformer"
+    output_weight: Annotated[float, Field(ge=0.0, le=100.0)] = 1
+    """
+    weight of output KD inside S(); 0 switches it off
+    """
+    feature_weight: Annotated[float, Field(ge=0.0, le=100.0)] = 1
+    """
+    weight of feature KD inside S(); 0 switches it off
+    """
+    scaling: ScalingConfig
+    teacher_gate: Literal["warn", "refuse"] = "warn"
+    """
+    what to do where the teacher's data loss in a t-bin is above the student's in most bins
+    """
+
+
+class DistillStepsSpec(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    kind: Literal["distill_steps"] = "distill_steps"
+    time: TimeConfig
+    grids: dict[str, GridsAdditionalProperty]
+    """
+    step times from noise to data by number of steps, without the closing 0; each is trained
+    """
+    training: TrainingConfig
+    """
+    steps count generator updates
+    """
+    feature_component: Literal["transformer", "transformer_turbo"] = "transformer_turbo"
+    require_few_step: bool = True
+    """
+    refuse a teacher whose snapshot does not mark it few-step
+    """
+    target: Literal["teacher_velocity", "teacher_samples", "none"] = "teacher_velocity"
+    """
+    what the reconstruction term follows: the few-step teacher at the same point, or coupled noise-sample pairs of the features
+    """
+    scaling: ScalingConfig
+    ladd: LaddConfig | None
+    """
+    null: reconstruction term only
+    """
+    real: Literal["data", "teacher_samples"] = "data"
+    """
+    the discriminator's real samples
+    """
+
+
+class EvaluateSpec(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    kind: Literal["evaluate"] = "evaluate"
+    role: Literal[
+        "teacher",
+        "control_steps",
+        "control",
+        "distilled",
+        "few_step",
+        "base",
+        "kd_only",
+    ]
+    component: Literal["transformer", "transformer_turbo"] | None = None
+    """
+    the snapshot's own denoiser instead of a model
+    """
+    text: Literal["student", "teacher"]
+    student_text: WordTextConfig | None = None
+    protocols: Annotated[list[EvaluationProtocol], Field(max_length=16, min_length=1)]
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 50
+    """
+    images a forward
+    """
+    grid_prompts: Annotated[int, Field(ge=0, le=64)] = 6
+    """
+    rows kept for the sample grid
+    """
+
+
+class EvaluationResult(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    role: Annotated[str, Field(max_length=40)]
+    protocol: EvaluationProtocol
+    protocol_hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """
+    SHA-256 of the canonical JSON of the protocol
+    """
+    parameters: Annotated[int, Field(ge=0, le=9007199254740991)]
+    """
+    of the denoiser
+    """
+    overall: Annotated[float, Field(ge=0.0, le=1.0)]
+    """
+    unweighted mean of the tags
+    """
+    interval: tuple[float, float]
+    """
+    bootstrap over prompts
+    """
+    per_tag: dict[str, TagScore]
+    held_out: TagScore | None
+    """
+    prompts on held-out combinations, as one group
+    """
+    verdicts: Annotated[list[bool], Field(max_length=100000)]
+    """
+    correct per prompt in protocol order: for paired differences
+    """
+    images_per_second: Annotated[float, Field(ge=0.0)]
+
+
+class PretrainAutoencoderSpec(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    kind: Literal["pretrain_autoencoder"] = "pretrain_autoencoder"
+    autoencoder: AutoencoderConfig
+    text: WordTextConfig
+    """
+    the text encoder written beside the autoencoder
+    """
+    training: TrainingConfig
+    l1_weight: Annotated[float, Field(ge=0.0)] = 0.3
+    kl_weight: Annotated[float, Field(ge=0.0)] = 0.0002
+
+
+class StageResult(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    metrics: dict[str, float] = {}
+    """
+    final figures by name, with the unit in the name
+    """
+    warnings: Annotated[list[str], Field(max_length=100)] = []
+    evaluations: Annotated[
+        list[EvaluationResult], Field(max_length=16, validate_default=True)
+    ] = []
+
+
+class PretrainSpec(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    kind: Literal["pretrain"] = "pretrain"
+    model: Sd3Config | UnetConfig
+    text: Literal["student", "teacher"]
+    """
+    whose text states the denoiser reads
+    """
+    time: TimeConfig
+    training: TrainingConfig
+    role: Literal["base", "control", "teacher"] = "base"
+    carry_optimizer: bool = False
+    """
+    continue with the initial model's optimizer state (a leg of a long training)
+    """
+
+
+class WireTypes(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    stage_spec: (
+        RenderDatasetSpec
+        | PretrainAutoencoderSpec
+        | ExtractFeaturesSpec
+        | DistillDecoderSpec
+        | PretrainSpec
+        | DistillSpec
+        | DistillStepsSpec
+        | EvaluateSpec
+        | ExportCoremlSpec
+        | GatesSpec
+    )
+    stage_result: StageResult
