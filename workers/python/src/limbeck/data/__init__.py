@@ -1,0 +1,1 @@
+"""Data: procedural shapes, tar shards with an index, and the resumable reader."""

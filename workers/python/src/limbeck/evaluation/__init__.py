@@ -1,0 +1,1 @@
+"""Evaluation: exact scorers, detectors, sampling and interval estimates."""
