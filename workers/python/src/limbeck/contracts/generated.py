@@ -2,7 +2,7 @@
 
 
 from typing import Annotated, Literal
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 from typing_extensions import TypeAliasType
 
 
@@ -395,6 +395,16 @@ class GatesSpec(BaseModel):
     kind: Literal["gates"] = "gates"
 
 
+class Digest(RootModel[str]):
+    model_config = ConfigDict(
+        frozen=True,
+    )
+    root: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """
+    SHA-256 of the bytes, 64 lower-case hex digits
+    """
+
+
 class TagScore(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -406,6 +416,367 @@ class TagScore(BaseModel):
     """
     images: Annotated[int, Field(ge=0, le=9007199254740991)]
     interval: tuple[float, float]
+
+
+class WorkerEnvironment(BaseModel):
+    """
+    what may change the bits of a result; enters the cache key
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    torch: Annotated[str, Field(max_length=80)]
+    """
+    version with build, "2.13.0+cpu"
+    """
+    device: Annotated[str, Field(max_length=80)]
+    """
+    device class: "cpu-x86_64", "cuda-sm90"
+    """
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    python: Annotated[str, Field(max_length=40)]
+
+
+class WorkerRegistered(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    worker: Annotated[str, Field(pattern="^wrk_[0-9a-hjkmnp-tv-z]{26}$")]
+    lease_seconds: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+    heartbeat_hold_seconds: float
+    claim_wait_seconds: float
+    outage_seconds: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+
+
+class ClaimRequest(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    worker: Annotated[str, Field(pattern="^wrk_[0-9a-hjkmnp-tv-z]{26}$")]
+    claim: Annotated[str, Field(pattern="^clm_[0-9a-hjkmnp-tv-z]{26}$")]
+    wait_seconds: Annotated[float, Field(ge=0.0, le=30.0)] = 20
+
+
+class Resume(BaseModel):
+    """
+    newest verified checkpoint
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """
+    SHA-256 of the bytes, 64 lower-case hex digits
+    """
+    step: Annotated[int, Field(ge=0, le=9007199254740991)]
+
+
+class Progress(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    step: Annotated[int, Field(ge=0, le=9007199254740991)]
+    total: Annotated[int, Field(ge=0, le=9007199254740991)]
+    images_per_second: float | None
+    loss: float | None
+
+
+class HeartbeatRequest(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    worker: Annotated[str, Field(pattern="^wrk_[0-9a-hjkmnp-tv-z]{26}$")]
+    epoch: Annotated[int, Field(ge=1, le=9007199254740991)]
+    hold_seconds: Annotated[float, Field(ge=0.0, le=10.0)] = 10
+    """
+    the answer waits this long unless there is something to say
+    """
+    progress: Progress | None
+
+
+class HeartbeatResponse(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    action: Literal["continue", "cancel", "drain"]
+    lease_seconds: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+
+
+class MetricReceipt(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    accepted: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+    superseded: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+    """
+    steps that a newer attempt has logged already
+    """
+    duplicate: bool
+
+
+class File(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    path: Annotated[str, Field(max_length=500, min_length=1)]
+    size: Annotated[int, Field(ge=0, le=9007199254740991)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """
+    SHA-256 of the bytes, 64 lower-case hex digits
+    """
+
+
+class TreeManifest(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    format: Literal["limbeck-tree-1"] = "limbeck-tree-1"
+    files: Annotated[list[File], Field(max_length=100000)]
+    """
+    sorted by path; "/" between folders; no "..", no leading "/"
+    """
+
+
+class Blob(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """
+    SHA-256 of the bytes, 64 lower-case hex digits
+    """
+    size: Annotated[int, Field(ge=0, le=5000000000000)]
+    kind: Literal["blob", "tree"] = "blob"
+
+
+class UploadRequest(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    blobs: Annotated[list[Blob], Field(max_length=500, min_length=1)]
+
+
+class Upload(RootModel[str]):
+    model_config = ConfigDict(
+        frozen=True,
+    )
+    root: Annotated[str, Field(pattern="^upl_[0-9a-hjkmnp-tv-z]{26}$")]
+
+
+class PartSize(RootModel[int]):
+    model_config = ConfigDict(
+        frozen=True,
+    )
+    root: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    number: Annotated[int, Field(ge=1, le=9007199254740991)]
+    url: str
+
+
+class UploadTicket(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """
+    SHA-256 of the bytes, 64 lower-case hex digits
+    """
+    state: Literal["present", "upload"]
+    """
+    present: the bytes are stored already
+    """
+    upload: Upload | None
+    part_size: PartSize | None
+    parts: list[Part]
+
+
+class Part1(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    number: Annotated[int, Field(ge=1, le=9007199254740991)]
+    etag: Annotated[str, Field(max_length=200)]
+
+
+class Upload1(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    upload: Annotated[str, Field(pattern="^upl_[0-9a-hjkmnp-tv-z]{26}$")]
+    parts: Annotated[list[Part1], Field(max_length=10000, min_length=1)]
+
+
+class UploadComplete(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    uploads: Annotated[list[Upload1], Field(max_length=500, min_length=1)]
+
+
+class DownloadRequest(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    digests: Annotated[list[Digest], Field(max_length=500, min_length=1)]
+
+
+class Blob1(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """
+    SHA-256 of the bytes, 64 lower-case hex digits
+    """
+    size: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+    url: str
+
+
+class DownloadUrls(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    blobs: list[Blob1]
+    expires_seconds: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+
+
+class CheckpointReport(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    worker: Annotated[str, Field(pattern="^wrk_[0-9a-hjkmnp-tv-z]{26}$")]
+    epoch: Annotated[int, Field(ge=1, le=9007199254740991)]
+    step: Annotated[int, Field(ge=0, le=9007199254740991)]
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """
+    tree
+    """
+
+
+class Step(RootModel[int]):
+    model_config = ConfigDict(
+        frozen=True,
+    )
+    root: Annotated[int, Field(ge=0, le=9007199254740991)]
+
+
+class ReleaseRequest(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    worker: Annotated[str, Field(pattern="^wrk_[0-9a-hjkmnp-tv-z]{26}$")]
+    epoch: Annotated[int, Field(ge=1, le=9007199254740991)]
+    reason: Literal["preempted", "cancelled"]
+    step: Step | None
+
+
+class Acknowledged(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    state: str
+
+
+class Error(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    path: str
+    message: str
+
+
+class Gate(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    name: str
+    measured: float | None
+    required: str
+    detail: str
+
+
+class Problem(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    type: str
+    """
+    urn:limbeck:problem:<code>
+    """
+    code: Literal[
+        "invalid_request",
+        "malformed_json",
+        "body_too_large",
+        "unsupported_media_type",
+        "unauthenticated",
+        "forbidden",
+        "not_found",
+        "unknown_recipe",
+        "invalid_recipe",
+        "invalid_override",
+        "unknown_asset",
+        "asset_exists",
+        "unknown_artifact",
+        "artifact_not_verified",
+        "artifact_mismatch",
+        "idempotency_key_reused",
+        "idempotency_key_in_progress",
+        "lease_lost",
+        "output_conflict",
+        "conflict",
+        "gates_failed",
+        "rate_limited",
+        "unavailable",
+        "internal",
+    ]
+    title: str
+    status: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+    detail: str
+    """
+    what was found and what is allowed
+    """
+    request_id: str
+    errors: list[Error] | None = None
+    """
+    for invalid_request, one a path
+    """
+    gates: list[Gate] | None = None
+    """
+    for gates_failed
+    """
 
 
 class TrainingConfig(BaseModel):
@@ -641,6 +1012,118 @@ class EvaluationResult(BaseModel):
     images_per_second: Annotated[float, Field(ge=0.0)]
 
 
+class WorkerRegister(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    name: Annotated[str, Field(max_length=120, min_length=1)]
+    boot_id: Annotated[str, Field(max_length=80, min_length=8)]
+    """
+    new at each start of the agent
+    """
+    resource_classes: Annotated[
+        list[Literal["cpu", "gpu-24g", "gpu-48g", "gpu-80g", "gpu-141g", "control"]],
+        Field(max_length=8, min_length=1),
+    ]
+    memory_gb: Annotated[float, Field(ge=0.0)]
+    gpu_count: Annotated[int, Field(ge=0, le=64)]
+    labels: dict[str, str] = {}
+    code_digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """
+    SHA-256 over the worker package
+    """
+    environment: WorkerEnvironment
+
+
+class ScalarModel(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    name: Annotated[str, Field(pattern="^[a-zA-Z0-9_./@-]{1,120}$")]
+    steps: Annotated[list[int], Field(max_length=5000)]
+    values: Annotated[
+        list[float | Literal["NaN", "Infinity", "-Infinity"]], Field(max_length=5000)
+    ]
+
+
+class Array(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    name: Annotated[str, Field(pattern="^[a-zA-Z0-9_./@-]{1,120}$")]
+    step: Annotated[int, Field(ge=0, le=1000000000)]
+    values: Annotated[
+        list[float | Literal["NaN", "Infinity", "-Infinity"] | None],
+        Field(max_length=512),
+    ]
+
+
+class MetricBatch(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    epoch: Annotated[int, Field(ge=1, le=9007199254740991)]
+    sequence: Annotated[int, Field(ge=0, le=9007199254740991)]
+    scalars: Annotated[list[ScalarModel], Field(max_length=500)]
+    arrays: Annotated[list[Array], Field(max_length=2000)]
+
+
+class LogLine(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    time: AwareDatetime
+    stream: Literal["stdout", "stderr", "agent"]
+    text: Annotated[str, Field(max_length=8000)]
+
+
+class UploadTickets(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    tickets: list[UploadTicket]
+    expires_seconds: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+
+
+class FailRequest(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    worker: Annotated[str, Field(pattern="^wrk_[0-9a-hjkmnp-tv-z]{26}$")]
+    epoch: Annotated[int, Field(ge=1, le=9007199254740991)]
+    reason: Literal[
+        "bad_config",
+        "bad_input",
+        "corrupt_data",
+        "non_finite",
+        "out_of_memory",
+        "teacher_gate",
+        "discriminator_won",
+        "disk_full",
+        "error",
+        "stall",
+        "timeout",
+        "worker_lost",
+        "preempted",
+        "output_mismatch",
+        "cancelled",
+        "cancel_deadline",
+        "upstream_failed",
+    ]
+    """
+    why an attempt or a stage ended without success
+    """
+    message: Annotated[str, Field(max_length=2000)]
+    last_log_lines: Annotated[list[str], Field(max_length=50)]
+
+
 class PretrainAutoencoderSpec(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -672,6 +1155,30 @@ class StageResult(BaseModel):
     ] = []
 
 
+class LogBatch(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    epoch: Annotated[int, Field(ge=1, le=9007199254740991)]
+    sequence: Annotated[int, Field(ge=0, le=9007199254740991)]
+    lines: Annotated[list[LogLine], Field(max_length=2000)]
+
+
+class CompleteRequest(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    worker: Annotated[str, Field(pattern="^wrk_[0-9a-hjkmnp-tv-z]{26}$")]
+    epoch: Annotated[int, Field(ge=1, le=9007199254740991)]
+    output: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """
+    tree
+    """
+    result: StageResult
+
+
 class PretrainSpec(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -689,6 +1196,57 @@ class PretrainSpec(BaseModel):
     carry_optimizer: bool = False
     """
     continue with the initial model's optimizer state (a leg of a long training)
+    """
+
+
+class Lease(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    run: Annotated[str, Field(pattern="^run_[0-9a-hjkmnp-tv-z]{26}$")]
+    stage: Annotated[str, Field(pattern="^stg_[0-9a-hjkmnp-tv-z]{26}$")]
+    name: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,47}$")]
+    epoch: Annotated[int, Field(ge=1, le=9007199254740991)]
+    lease_seconds: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+    max_seconds: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+    """
+    longest duration of the attempt
+    """
+    stall_seconds: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+    """
+    longest silence without progress
+    """
+    spec: (
+        RenderDatasetSpec
+        | PretrainAutoencoderSpec
+        | ExtractFeaturesSpec
+        | DistillDecoderSpec
+        | PretrainSpec
+        | DistillSpec
+        | DistillStepsSpec
+        | EvaluateSpec
+        | ExportCoremlSpec
+        | GatesSpec
+    )
+    inputs: dict[str, Digest]
+    """
+    trees by input name
+    """
+    resume: Resume | None
+    """
+    newest verified checkpoint
+    """
+
+
+class ClaimResponse(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    lease: Lease | None
+    """
+    null: nothing to do
     """
 
 
@@ -710,3 +1268,24 @@ class WireTypes(BaseModel):
         | GatesSpec
     )
     stage_result: StageResult
+    worker_register: WorkerRegister
+    worker_registered: WorkerRegistered
+    claim_request: ClaimRequest
+    claim_response: ClaimResponse
+    heartbeat_request: HeartbeatRequest
+    heartbeat_response: HeartbeatResponse
+    metric_batch: MetricBatch
+    metric_receipt: MetricReceipt
+    log_batch: LogBatch
+    tree_manifest: TreeManifest
+    upload_request: UploadRequest
+    upload_tickets: UploadTickets
+    upload_complete: UploadComplete
+    download_request: DownloadRequest
+    download_urls: DownloadUrls
+    checkpoint_report: CheckpointReport
+    complete_request: CompleteRequest
+    fail_request: FailRequest
+    release_request: ReleaseRequest
+    acknowledged: Acknowledged
+    problem: Problem
