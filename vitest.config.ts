@@ -1,0 +1,18 @@
+import { defineConfig } from 'vitest/config'
+
+/**
+ * Unit and integration tests. The integration tests share one embedded stack (real PostgreSQL, Valkey, S3),
+ * started by the global set-up; each test makes a database and a bucket of its own in it.
+ */
+export default defineConfig({
+  test: {
+    include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'tests/**/*.test.ts'],
+    exclude: ['**/node_modules/**', '.limbeck/**'],
+    globalSetup: ['tests/support/global-setup.ts'],
+    // Servers, tests and, on a developer's machine, a training job share a few cores.
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 120_000,
+    reporters: ['default'],
+  },
+})
