@@ -1,0 +1,1 @@
+"""Networks and text encoders, each one file that reads top to bottom."""

@@ -1,0 +1,1 @@
+"""Time convention and losses: pure functions with per-sample values."""

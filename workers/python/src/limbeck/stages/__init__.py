@@ -1,0 +1,1 @@
+"""One file a stage kind; `python -m limbeck.stages WORKDIR` runs one (see context.py)."""

@@ -1,0 +1,78 @@
+"""Child process of one attempt: `python -m limbeck.stages WORKDIR`.
+
+Exit codes: 0 finished (result.json), 75 stopped on request with a checkpoint, 2 known failure
+(failure.json), 1 anything else (traceback on stderr).
+"""
+
+import errno
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from limbeck.contracts import parse_stage_spec
+from limbeck.stages.context import StageContext, StageFailure, StopRequested, write_atomically
+from limbeck.stages.registry import stage_function
+
+FINISHED, ERROR, FAILED, STOPPED = 0, 1, 2, 75
+
+
+def load_context(workdir: Path) -> StageContext:
+    """Context from WORKDIR/spec.json; StageFailure bad_config names the field that is wrong."""
+    path = workdir / "spec.json"
+    try:
+        job = json.loads(path.read_text())
+        spec = parse_stage_spec(job["spec"])
+    except FileNotFoundError as error:
+        raise StageFailure("bad_config", f"there is no {path}") from error
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise StageFailure("bad_config", f"{path} is not a stage job: {error!r}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise StageFailure("bad_config", f"spec {where}: {first['msg']} (got {first['input']!r})") from error
+    resume = job.get("resume")
+    inputs = {name: Path(folder) for name, folder in job.get("inputs", {}).items()}
+    return StageContext(workdir, spec, inputs, Path(resume) if resume else None)
+
+
+def classified(error: BaseException) -> StageFailure | None:
+    """Failures that have a name whoever raised them."""
+    if isinstance(error, StageFailure):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StageFailure("disk_full", f"no space left while writing {error.filename or 'a file'}")
+    # By name: torch.OutOfMemoryError must not make this module import torch.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return StageFailure("out_of_memory", f"out of memory: {str(error).splitlines()[0] if str(error) else ''}")
+    return None
+
+
+def main(argv: list[str]) -> int:
+    if len(argv) != 2:
+        print("usage: python -m limbeck.stages WORKDIR", file=sys.stderr)
+        return ERROR
+    workdir = Path(argv[1]).absolute()
+    try:
+        ctx = load_context(workdir)
+        signal.signal(signal.SIGTERM, lambda *_: ctx.request_stop())
+        print(f"stage {ctx.spec.kind} pid {os.getpid()} threads {os.environ.get('OMP_NUM_THREADS', 'unset')}", flush=True)
+        result = stage_function(ctx.spec.kind)(ctx)
+        write_atomically(workdir / "result.json", result.model_dump_json(indent=1))
+        return FINISHED
+    except StopRequested:
+        return STOPPED
+    except Exception as error:
+        failure = classified(error)
+        if failure is None:
+            raise
+        print(f"stage failed ({failure.reason}): {failure.message}", file=sys.stderr, flush=True)
+        write_atomically(workdir / "failure.json", json.dumps({"reason": failure.reason, "message": failure.message}))
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

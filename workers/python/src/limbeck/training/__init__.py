@@ -1,0 +1,1 @@
+"""What every trained stage shares: the loop, checkpoints, EMA, keyed randomness, optimizers, statistics."""
