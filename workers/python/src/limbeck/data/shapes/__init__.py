@@ -1,5 +1,7 @@
 """Shapes: procedurally drawn scenes whose captions follow GenEval's metadata format."""
 
+from .captions import Metadata
+from .prompts import Prompt, evaluation_prompts
 from .render import Sample, render_prompt, render_sample
 from .vocabulary import (
     HOLDOUT_V1,
@@ -17,7 +19,10 @@ __all__ = [
     "PAD_TOKEN",
     "VOCABULARY_SIZE",
     "VOCABULARY_V1",
+    "Metadata",
+    "Prompt",
     "Sample",
+    "evaluation_prompts",
     "pad_tokens",
     "render_prompt",
     "render_sample",
