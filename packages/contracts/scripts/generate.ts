@@ -25,7 +25,9 @@ function withoutItemBounds(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutItemBounds)
   if (!isNode(value)) return value
   const scalar = (item: unknown): unknown =>
-    isNode(item) && typeof item.type === 'string' && ['integer', 'number', 'string', 'boolean'].includes(item.type)
+    isNode(item) &&
+    typeof item.type === 'string' &&
+    ['integer', 'number', 'string', 'boolean'].includes(item.type)
       ? { type: item.type }
       : withoutItemBounds(item)
   return Object.fromEntries(
@@ -53,9 +55,17 @@ function pythonModels(): string {
         ...['--class-name', 'WireTypes', '--extra-fields', 'forbid', '--enable-faux-immutability'],
         ...['--use-annotated', '--field-constraints', '--use-schema-description', '--use-field-description'],
         ...['--enum-field-as-literal', 'all', '--use-one-literal-as-default', '--strict-nullable'],
-        ...['--use-union-operator', '--use-standard-collections', '--use-tuple-for-fixed-items', '--collapse-root-models'],
+        ...[
+          '--use-union-operator',
+          '--use-standard-collections',
+          '--use-tuple-for-fixed-items',
+          '--collapse-root-models',
+        ],
         ...['--disable-timestamp', '--formatters', 'ruff-format', '--disable-future-imports'],
-        ...['--custom-file-header', '"""Wire types generated from packages/contracts; run its scripts/generate.ts, do not edit."""\n'],
+        ...[
+          '--custom-file-header',
+          '"""Wire types generated from packages/contracts; run its scripts/generate.ts, do not edit."""\n',
+        ],
       ],
       { timeout: 60_000, stdio: ['ignore', 'inherit', 'inherit'] },
     )

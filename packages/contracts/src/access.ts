@@ -7,7 +7,12 @@ export const Scope = z.enum(['viewer', 'submitter', 'promoter', 'admin', 'worker
 export type Scope = z.infer<typeof Scope>
 
 export const TokenCreate = z
-  .strictObject({ name: z.string().min(1).max(120), scopes: z.array(Scope).min(1).max(5), project: Name.default('default'), expires_days: z.int().min(1).max(3650).nullable().default(null) })
+  .strictObject({
+    name: z.string().min(1).max(120),
+    scopes: z.array(Scope).min(1).max(5),
+    project: Name.default('default'),
+    expires_days: z.int().min(1).max(3650).nullable().default(null),
+  })
   .meta({ id: 'TokenCreate' })
 export const TokenView = z
   .strictObject({
@@ -22,11 +27,15 @@ export const TokenView = z
     last_used_at: Timestamp.nullable(),
   })
   .meta({ id: 'TokenView' })
-export const TokenCreated = TokenView.extend({ token: z.string().describe('shown once') }).meta({ id: 'TokenCreated' })
+export const TokenCreated = TokenView.extend({ token: z.string().describe('shown once') }).meta({
+  id: 'TokenCreated',
+})
 export const TokenList = z.strictObject({ tokens: z.array(TokenView) }).meta({ id: 'TokenList' })
 
 /** The one-time code of the printed dashboard address becomes an HttpOnly cookie. */
-export const SessionCreate = z.strictObject({ code: z.string().min(16).max(200) }).meta({ id: 'SessionCreate' })
+export const SessionCreate = z
+  .strictObject({ code: z.string().min(16).max(200) })
+  .meta({ id: 'SessionCreate' })
 
 /** An event of the feed; its SSE id is `xid:id`. */
 export const EventView = z
@@ -39,4 +48,6 @@ export const EventView = z
     created_at: Timestamp,
   })
   .meta({ id: 'EventView' })
-export const EventPage = z.strictObject({ events: z.array(EventView), cursor: z.string() }).meta({ id: 'EventPage' })
+export const EventPage = z
+  .strictObject({ events: z.array(EventView), cursor: z.string() })
+  .meta({ id: 'EventPage' })

@@ -27,13 +27,27 @@ export const ArtifactView = z
     verified_at: Timestamp,
     url: z.string().nullable().describe('presigned GET of a blob, valid for url_expires_seconds'),
     url_expires_seconds: z.int().nullable(),
-    files: z.array(z.strictObject({ path: z.string(), size: z.int(), sha256: Digest })).nullable().describe('of a tree'),
+    files: z
+      .array(z.strictObject({ path: z.string(), size: z.int(), sha256: Digest }))
+      .nullable()
+      .describe('of a tree'),
   })
   .meta({ id: 'ArtifactView' })
 
 /** Blobs that a client wants stored. At most 64 MiB a part; the server chooses the parts. */
 export const UploadRequest = z
-  .strictObject({ blobs: z.array(z.strictObject({ sha256: Digest, size: z.int().min(0).max(5_000_000_000_000), kind: ArtifactKind.default('blob') })).min(1).max(500) })
+  .strictObject({
+    blobs: z
+      .array(
+        z.strictObject({
+          sha256: Digest,
+          size: z.int().min(0).max(5_000_000_000_000),
+          kind: ArtifactKind.default('blob'),
+        }),
+      )
+      .min(1)
+      .max(500),
+  })
   .meta({ id: 'UploadRequest' })
 
 export const UploadTicket = z
@@ -45,20 +59,47 @@ export const UploadTicket = z
     parts: z.array(z.strictObject({ number: z.int().min(1), url: z.string() })),
   })
   .meta({ id: 'UploadTicket' })
-export const UploadTickets = z.strictObject({ tickets: z.array(UploadTicket), expires_seconds: z.int() }).meta({ id: 'UploadTickets' })
+export const UploadTickets = z
+  .strictObject({ tickets: z.array(UploadTicket), expires_seconds: z.int() })
+  .meta({ id: 'UploadTickets' })
 
 export const UploadComplete = z
-  .strictObject({ uploads: z.array(z.strictObject({ upload: UploadId, parts: z.array(z.strictObject({ number: z.int().min(1), etag: z.string().max(200) })).min(1).max(10_000) })).min(1).max(500) })
+  .strictObject({
+    uploads: z
+      .array(
+        z.strictObject({
+          upload: UploadId,
+          parts: z
+            .array(z.strictObject({ number: z.int().min(1), etag: z.string().max(200) }))
+            .min(1)
+            .max(10_000),
+        }),
+      )
+      .min(1)
+      .max(500),
+  })
   .meta({ id: 'UploadComplete' })
 
-export const DownloadRequest = z.strictObject({ digests: z.array(Digest).min(1).max(500) }).meta({ id: 'DownloadRequest' })
+export const DownloadRequest = z
+  .strictObject({ digests: z.array(Digest).min(1).max(500) })
+  .meta({ id: 'DownloadRequest' })
 export const DownloadUrls = z
-  .strictObject({ blobs: z.array(z.strictObject({ digest: Digest, size: z.int(), url: z.string() })), expires_seconds: z.int() })
+  .strictObject({
+    blobs: z.array(z.strictObject({ digest: Digest, size: z.int(), url: z.string() })),
+    expires_seconds: z.int(),
+  })
   .meta({ id: 'DownloadUrls' })
 
 /** A named, immutable artifact that recipes refer to: a data set or a teacher snapshot. */
 export const AssetCreate = z
-  .strictObject({ name: Name, kind: z.enum(['dataset', 'snapshot', 'model']), digest: Digest, licence: z.string().max(500) })
+  .strictObject({
+    name: Name,
+    kind: z.enum(['dataset', 'snapshot', 'model']),
+    digest: Digest,
+    licence: z.string().max(500),
+  })
   .meta({ id: 'AssetCreate' })
-export const AssetView = AssetCreate.extend({ created_at: Timestamp, created_by: z.string() }).meta({ id: 'AssetView' })
+export const AssetView = AssetCreate.extend({ created_at: Timestamp, created_by: z.string() }).meta({
+  id: 'AssetView',
+})
 export const AssetList = z.strictObject({ assets: z.array(AssetView) }).meta({ id: 'AssetList' })

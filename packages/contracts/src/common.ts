@@ -22,10 +22,15 @@ export type Scalar = z.infer<typeof Scalar>
 /** Names that users choose: runs' labels, projects, assets, recipes. */
 export const Name = z
   .string()
-  .regex(/^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/, 'must be 1-64 of a-z, 0-9, ".", "_", "-", starting and ending with a letter or digit')
+  .regex(
+    /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/,
+    'must be 1-64 of a-z, 0-9, ".", "_", "-", starting and ending with a letter or digit',
+  )
 
 /** Scalar series names: path-like, as "loss/task". */
-export const SeriesName = z.string().regex(/^[a-zA-Z0-9_./@-]{1,120}$/, 'must be 1-120 of letters, digits, "_./@-"')
+export const SeriesName = z
+  .string()
+  .regex(/^[a-zA-Z0-9_./@-]{1,120}$/, 'must be 1-120 of letters, digits, "_./@-"')
 
 export const positive = (what: string) => z.number().positive().describe(what)
 export const share = (what: string) => z.number().min(0).max(1).describe(what)

@@ -7,7 +7,10 @@ import { z } from 'zod'
 const id = <P extends string>(prefix: P) =>
   z
     .string()
-    .regex(new RegExp(`^${prefix}_[0-9a-hjkmnp-tv-z]{26}$`), `must be "${prefix}_" and 26 characters of Crockford base 32`)
+    .regex(
+      new RegExp(`^${prefix}_[0-9a-hjkmnp-tv-z]{26}$`),
+      `must be "${prefix}_" and 26 characters of Crockford base 32`,
+    )
     .brand<P>()
 
 export const RunId = id('run')

@@ -54,7 +54,9 @@ export const UnetConfig = z
   })
   .meta({ id: 'UnetConfig' })
 
-export const DenoiserConfig = z.discriminatedUnion('architecture', [Sd3Config, UnetConfig]).meta({ id: 'DenoiserConfig' })
+export const DenoiserConfig = z
+  .discriminatedUnion('architecture', [Sd3Config, UnetConfig])
+  .meta({ id: 'DenoiserConfig' })
 
 /** diffusers AutoencoderKL without quant convolutions; `channels` one entry a resolution. */
 export const AutoencoderConfig = z
@@ -75,7 +77,10 @@ export const TinyDecoderConfig = z
     norm_groups: count('groups of GroupNorm', 256).default(8),
     activation: z.enum(['silu', 'hardswish']).default('silu'),
   })
-  .refine((value) => value.widths.length === value.blocks.length, 'widths and blocks must have the same length')
+  .refine(
+    (value) => value.widths.length === value.blocks.length,
+    'widths and blocks must have the same length',
+  )
   .meta({ id: 'TinyDecoderConfig' })
 
 /**
@@ -119,7 +124,9 @@ export const TrainingConfig = z
     steps: count('optimizer steps'),
     batch_size: count('samples a step, over all ranks', 65_536),
     optimizer: OptimizerConfig,
-    ema_decay: share('d in min(d, (1+n)/(10+n)); evaluation, export and children read the EMA').default(0.999),
+    ema_decay: share('d in min(d, (1+n)/(10+n)); evaluation, export and children read the EMA').default(
+      0.999,
+    ),
     caption_dropout: share('share of samples that train without caption').default(0.1),
     log_every: count('steps between logged scalars').default(10),
     validate_every: count('steps between held-out statistics by t').default(250),

@@ -42,8 +42,21 @@ export const Problem = z
     status: z.int(),
     detail: z.string().describe('what was found and what is allowed'),
     request_id: z.string(),
-    errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional().describe('for invalid_request, one a path'),
-    gates: z.array(z.strictObject({ name: z.string(), measured: z.number().nullable(), required: z.string(), detail: z.string() })).optional().describe('for gates_failed'),
+    errors: z
+      .array(z.strictObject({ path: z.string(), message: z.string() }))
+      .optional()
+      .describe('for invalid_request, one a path'),
+    gates: z
+      .array(
+        z.strictObject({
+          name: z.string(),
+          measured: z.number().nullable(),
+          required: z.string(),
+          detail: z.string(),
+        }),
+      )
+      .optional()
+      .describe('for gates_failed'),
   })
   .meta({ id: 'Problem' })
 export type Problem = z.infer<typeof Problem>

@@ -1,5 +1,12 @@
 import { z } from 'zod'
-import { DownloadRequest, DownloadUrls, TreeManifest, UploadComplete, UploadRequest, UploadTickets } from './artifact.ts'
+import {
+  DownloadRequest,
+  DownloadUrls,
+  TreeManifest,
+  UploadComplete,
+  UploadRequest,
+  UploadTickets,
+} from './artifact.ts'
 import { LogBatch, MetricBatch, MetricReceipt } from './metrics.ts'
 import { Problem } from './problem.ts'
 import { StageResult } from './stage-result.ts'

@@ -3,12 +3,17 @@ import { count, Name } from './common.ts'
 import { StageSpec } from './stage-spec.ts'
 import { ResourceClass } from './states.ts'
 
-export const StageName = z.string().regex(/^[a-z][a-z0-9_]{0,47}$/, 'must be 1-48 of a-z, 0-9, "_", starting with a letter')
+export const StageName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]{0,47}$/, 'must be 1-48 of a-z, 0-9, "_", starting with a letter')
 
 /** `stage:<name>`: the output of another stage. `asset:<name>`: a registered data set or snapshot. */
 export const InputReference = z
   .string()
-  .regex(/^(stage:[a-z][a-z0-9_]{0,47}|asset:[a-z0-9][a-z0-9._-]{0,63})$/, 'must be "stage:<stage name>" or "asset:<asset name>"')
+  .regex(
+    /^(stage:[a-z][a-z0-9_]{0,47}|asset:[a-z0-9][a-z0-9._-]{0,63})$/,
+    'must be "stage:<stage name>" or "asset:<asset name>"',
+  )
   .meta({ id: 'InputReference' })
 
 export const RecipeStage = z
@@ -16,7 +21,11 @@ export const RecipeStage = z
     name: StageName,
     spec: StageSpec,
     inputs: z.record(z.string().regex(/^[a-z_]{1,40}$/), InputReference).default({}),
-    after: z.array(StageName).max(64).default([]).describe('waits for these too, without reading their output'),
+    after: z
+      .array(StageName)
+      .max(64)
+      .default([])
+      .describe('waits for these too, without reading their output'),
     resource_class: ResourceClass.default('cpu'),
     max_seconds: count('longest duration of an attempt', 60 * 60 * 24 * 60).default(3600),
     stall_seconds: count('longest silence without progress', 86_400).default(600),
@@ -44,7 +53,9 @@ export const Gate = z
   .strictObject({
     name: Name,
     metric: GateMetric,
-    baseline: GateMetric.nullable().default(null).describe('measured minus this is compared; null: measured itself'),
+    baseline: GateMetric.nullable()
+      .default(null)
+      .describe('measured minus this is compared; null: measured itself'),
     comparator: z.enum(['>=', '<=']),
     threshold: z.number(),
     rationale: z.string().max(500).describe('where the threshold comes from'),
@@ -57,11 +68,23 @@ export const Recipe = z
     name: Name,
     version: count('raised with every change', 1_000_000),
     summary: z.string().max(500),
-    licences: z.array(z.string().max(200)).max(20).default([]).describe('of data and teacher, carried into a release'),
+    licences: z
+      .array(z.string().max(200))
+      .max(20)
+      .default([])
+      .describe('of data and teacher, carried into a release'),
     parameters: z
-      .record(z.string().regex(/^[a-z][a-z0-9_]{0,40}$/), z.strictObject({ summary: z.string().max(300), targets: z.array(z.string().max(200)).min(1).max(64) }))
+      .record(
+        z.string().regex(/^[a-z][a-z0-9_]{0,40}$/),
+        z.strictObject({
+          summary: z.string().max(300),
+          targets: z.array(z.string().max(200)).min(1).max(64),
+        }),
+      )
       .default({})
-      .describe('names for overrides that reach several stages: targets are dotted paths from the stage name'),
+      .describe(
+        'names for overrides that reach several stages: targets are dotted paths from the stage name',
+      ),
     stages: z.array(RecipeStage).min(1).max(64),
     gates: z.array(Gate).max(64).default([]),
     release: z
@@ -74,5 +97,13 @@ export const Recipe = z
 export type Recipe = z.infer<typeof Recipe>
 
 /** `distill.training.steps` or `model.attention` -> value. */
-export const Overrides = z.record(z.string().regex(/^[a-z][a-z0-9_]*(\.[a-zA-Z0-9_]+)*$/).max(200), z.json()).meta({ id: 'Overrides' })
+export const Overrides = z
+  .record(
+    z
+      .string()
+      .regex(/^[a-z][a-z0-9_]*(\.[a-zA-Z0-9_]+)*$/)
+      .max(200),
+    z.json(),
+  )
+  .meta({ id: 'Overrides' })
 export type Overrides = z.infer<typeof Overrides>

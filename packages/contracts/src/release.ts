@@ -4,10 +4,19 @@ import { EvaluationId, ModelVersionId, PromotionId, RunId, StageId } from './ids
 import { Gate, StageName } from './recipe.ts'
 import { EvaluationResult } from './stage-result.ts'
 
-export const EvaluationView = EvaluationResult.extend({ id: EvaluationId, run: RunId, stage: StageId, stage_name: StageName, model: Digest.nullable(), created_at: Timestamp }).meta({
+export const EvaluationView = EvaluationResult.extend({
+  id: EvaluationId,
+  run: RunId,
+  stage: StageId,
+  stage_name: StageName,
+  model: Digest.nullable(),
+  created_at: Timestamp,
+}).meta({
   id: 'EvaluationView',
 })
-export const EvaluationList = z.strictObject({ evaluations: z.array(EvaluationView) }).meta({ id: 'EvaluationList' })
+export const EvaluationList = z
+  .strictObject({ evaluations: z.array(EvaluationView) })
+  .meta({ id: 'EvaluationList' })
 
 export const GateResult = z
   .strictObject({
@@ -37,10 +46,16 @@ export const ModelVersionView = z
     created_at: Timestamp,
   })
   .meta({ id: 'ModelVersionView' })
-export const ModelVersionList = z.strictObject({ models: z.array(ModelVersionView) }).meta({ id: 'ModelVersionList' })
+export const ModelVersionList = z
+  .strictObject({ models: z.array(ModelVersionView) })
+  .meta({ id: 'ModelVersionList' })
 
 export const PromotionCreate = z
-  .strictObject({ model_version: ModelVersionId, alias: z.enum(['mobile-canary', 'mobile-release']), reason: z.string().max(500).default('') })
+  .strictObject({
+    model_version: ModelVersionId,
+    alias: z.enum(['mobile-canary', 'mobile-release']),
+    reason: z.string().max(500).default(''),
+  })
   .meta({ id: 'PromotionCreate' })
 
 /** Everything a release stands for; its canonical JSON is the release artifact. */
@@ -56,7 +71,15 @@ export const ReleaseManifest = z
     model: Digest,
     decoder: Digest,
     package: Digest,
-    lineage: z.array(z.strictObject({ stage: StageName, kind: z.string(), output: Digest, cache_key: Digest.nullable(), inputs: z.record(z.string(), Digest) })),
+    lineage: z.array(
+      z.strictObject({
+        stage: StageName,
+        kind: z.string(),
+        output: Digest,
+        cache_key: Digest.nullable(),
+        inputs: z.record(z.string(), Digest),
+      }),
+    ),
     assets: z.array(z.strictObject({ name: Name, digest: Digest, licence: z.string() })),
     evaluations: z.array(EvaluationResult.omit({ verdicts: true })),
     gates: z.array(GateResult),
@@ -78,5 +101,9 @@ export const PromotionView = z
     created_at: Timestamp,
   })
   .meta({ id: 'PromotionView' })
-export const PromotionList = z.strictObject({ promotions: z.array(PromotionView) }).meta({ id: 'PromotionList' })
-export const ReleaseView = z.strictObject({ alias: Name, promotion: PromotionView, manifest: ReleaseManifest }).meta({ id: 'ReleaseView' })
+export const PromotionList = z
+  .strictObject({ promotions: z.array(PromotionView) })
+  .meta({ id: 'PromotionList' })
+export const ReleaseView = z
+  .strictObject({ alias: Name, promotion: PromotionView, manifest: ReleaseManifest })
+  .meta({ id: 'ReleaseView' })

@@ -6,7 +6,9 @@ import { StageResult } from './stage-result.ts'
 import { StageKind, StageSpec } from './stage-spec.ts'
 import { EndReason, ResourceClass, RunState, StageState } from './states.ts'
 
-export const CachePolicy = z.enum(['use', 'refresh', 'off']).describe('use: take and write; refresh: write only; off: neither')
+export const CachePolicy = z
+  .enum(['use', 'refresh', 'off'])
+  .describe('use: take and write; refresh: write only; off: neither')
 
 /** POST /v1/runs. `recipe` is a preset's name or a whole recipe. */
 export const RunCreate = z
@@ -74,7 +76,10 @@ export const StageView = z
   .meta({ id: 'StageView' })
 export type StageView = z.infer<typeof StageView>
 
-export const StageDetail = StageView.extend({ spec: StageSpec, inputs: z.record(z.string(), InputReference) }).meta({ id: 'StageDetail' })
+export const StageDetail = StageView.extend({
+  spec: StageSpec,
+  inputs: z.record(z.string(), InputReference),
+}).meta({ id: 'StageDetail' })
 
 export const RunSummary = z
   .strictObject({
@@ -94,7 +99,9 @@ export const RunSummary = z
   })
   .meta({ id: 'RunSummary' })
 
-export const RunView = RunSummary.extend({ overrides: Overrides, stages: z.array(StageView) }).meta({ id: 'RunView' })
+export const RunView = RunSummary.extend({ overrides: Overrides, stages: z.array(StageView) }).meta({
+  id: 'RunView',
+})
 export type RunSummary = z.infer<typeof RunSummary>
 export type RunView = z.infer<typeof RunView>
 
@@ -105,7 +112,11 @@ export const RunListQuery = z.strictObject({
   cursor: z.string().max(200).optional(),
   limit: z.coerce.number().int().min(1).max(200).default(50),
 })
-export const RunList = z.strictObject({ runs: z.array(RunSummary), next_cursor: z.string().nullable() }).meta({ id: 'RunList' })
+export const RunList = z
+  .strictObject({ runs: z.array(RunSummary), next_cursor: z.string().nullable() })
+  .meta({ id: 'RunList' })
 
 /** POST /v1/runs/{run}/retry: reopens failed, cancelled and skipped stages with fresh budgets. */
-export const RetryRequest = z.strictObject({ stages: z.array(StageName).max(64).optional() }).meta({ id: 'RetryRequest' })
+export const RetryRequest = z
+  .strictObject({ stages: z.array(StageName).max(64).optional() })
+  .meta({ id: 'RetryRequest' })

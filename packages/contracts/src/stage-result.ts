@@ -5,7 +5,9 @@ import { EvaluationProtocol } from './stage-spec.ts'
 /** A 95 % percentile interval. */
 export const Interval = z.tuple([z.number(), z.number()]).meta({ id: 'Interval' })
 
-export const TagScore = z.strictObject({ score: share('correct images over images'), images: z.int().min(0), interval: Interval }).meta({ id: 'TagScore' })
+export const TagScore = z
+  .strictObject({ score: share('correct images over images'), images: z.int().min(0), interval: Interval })
+  .meta({ id: 'TagScore' })
 
 /** One benchmark under one protocol. */
 export const EvaluationResult = z
@@ -18,7 +20,10 @@ export const EvaluationResult = z
     interval: Interval.describe('bootstrap over prompts'),
     per_tag: z.record(z.string(), TagScore),
     held_out: TagScore.nullable().describe('prompts on held-out combinations, as one group'),
-    verdicts: z.array(z.boolean()).max(100_000).describe('correct per prompt in protocol order: for paired differences'),
+    verdicts: z
+      .array(z.boolean())
+      .max(100_000)
+      .describe('correct per prompt in protocol order: for paired differences'),
     images_per_second: z.number().min(0),
   })
   .meta({ id: 'EvaluationResult' })
@@ -26,7 +31,10 @@ export const EvaluationResult = z
 /** What a stage says about its output beside the artifact: small numbers, no bytes. */
 export const StageResult = z
   .strictObject({
-    metrics: z.record(z.string(), z.number()).default({}).describe('final figures by name, with the unit in the name'),
+    metrics: z
+      .record(z.string(), z.number())
+      .default({})
+      .describe('final figures by name, with the unit in the name'),
     warnings: z.array(z.string().max(1000)).max(100).default([]),
     evaluations: z.array(EvaluationResult).max(16).default([]),
   })

@@ -88,19 +88,33 @@ export const PretrainSpec = z
     time: TimeConfig,
     training: TrainingConfig,
     role: z.enum(['base', 'control', 'teacher']).default('base'),
-    carry_optimizer: z.boolean().default(false).describe("continue with the initial model's optimizer state (a leg of a long training)"),
+    carry_optimizer: z
+      .boolean()
+      .default(false)
+      .describe("continue with the initial model's optimizer state (a leg of a long training)"),
   })
   .meta({ id: 'PretrainSpec' })
 
 /** S(L_task, L_kd) and its alternatives (paper.md section 4). */
 export const ScalingConfig = z
   .strictObject({
-    mode: z.enum(['timestep', 'equal', 'global', 'none']).default('timestep').describe(
-      'timestep: a_t L_task + (1 - a_t) ratio L_kd; equal: each term scaled to the task loss; global: one ratio; none: plain sum',
-    ),
+    mode: z
+      .enum(['timestep', 'equal', 'global', 'none'])
+      .default('timestep')
+      .describe(
+        'timestep: a_t L_task + (1 - a_t) ratio L_kd; equal: each term scaled to the task loss; global: one ratio; none: plain sum',
+      ),
     ratio: z.enum(['per_bin', 'per_sample']).default('per_bin'),
-    weight_curve: z.enum(['A', 'B']).default('A').describe('a_t: density over its maximum (A), normal CDF of the density (B)'),
-    bins: z.int().min(4).max(256).default(32).describe('bins of equal probability under the training density'),
+    weight_curve: z
+      .enum(['A', 'B'])
+      .default('A')
+      .describe('a_t: density over its maximum (A), normal CDF of the density (B)'),
+    bins: z
+      .int()
+      .min(4)
+      .max(256)
+      .default(32)
+      .describe('bins of equal probability under the training density'),
     decay: share('decay of the running means of a bin').default(0.98),
     ratio_limits: z.tuple([positive('lowest ratio'), positive('highest ratio')]).default([0.01, 100]),
   })
@@ -113,12 +127,23 @@ export const DistillSpec = z
     time: TimeConfig,
     training: TrainingConfig,
     teacher_component: z.literal('transformer').default('transformer'),
-    output_weight: z.number().min(0).max(100).default(1).describe('weight of output KD inside S(); 0 switches it off'),
-    feature_weight: z.number().min(0).max(100).default(1).describe('weight of feature KD inside S(); 0 switches it off'),
+    output_weight: z
+      .number()
+      .min(0)
+      .max(100)
+      .default(1)
+      .describe('weight of output KD inside S(); 0 switches it off'),
+    feature_weight: z
+      .number()
+      .min(0)
+      .max(100)
+      .default(1)
+      .describe('weight of feature KD inside S(); 0 switches it off'),
     scaling: ScalingConfig,
-    teacher_gate: z.enum(['warn', 'refuse']).default('warn').describe(
-      "what to do where the teacher's data loss in a t-bin is above the student's in most bins",
-    ),
+    teacher_gate: z
+      .enum(['warn', 'refuse'])
+      .default('warn')
+      .describe("what to do where the teacher's data loss in a t-bin is above the student's in most bins"),
   })
   .meta({ id: 'DistillSpec' })
 
@@ -144,15 +169,21 @@ export const DistillStepsSpec = z
   .strictObject({
     kind: z.literal('distill_steps'),
     time: TimeConfig,
-    grids: z.record(z.string().regex(/^[1-9][0-9]?$/), z.array(z.number().min(0).max(1)).min(1).max(64)).describe(
-      'step times from noise to data by number of steps, without the closing 0; each is trained',
-    ),
+    grids: z
+      .record(z.string().regex(/^[1-9][0-9]?$/), z.array(z.number().min(0).max(1)).min(1).max(64))
+      .describe('step times from noise to data by number of steps, without the closing 0; each is trained'),
     training: TrainingConfig.describe('steps count generator updates'),
     feature_component: z.enum(['transformer', 'transformer_turbo']).default('transformer_turbo'),
-    require_few_step: z.boolean().default(true).describe('refuse a teacher whose snapshot does not mark it few-step'),
-    target: z.enum(['teacher_velocity', 'teacher_samples', 'none']).default('teacher_velocity').describe(
-      'what the reconstruction term follows: the few-step teacher at the same point, or coupled noise-sample pairs of the features',
-    ),
+    require_few_step: z
+      .boolean()
+      .default(true)
+      .describe('refuse a teacher whose snapshot does not mark it few-step'),
+    target: z
+      .enum(['teacher_velocity', 'teacher_samples', 'none'])
+      .default('teacher_velocity')
+      .describe(
+        'what the reconstruction term follows: the few-step teacher at the same point, or coupled noise-sample pairs of the features',
+      ),
     scaling: ScalingConfig,
     ladd: LaddConfig.nullable().describe('null: reconstruction term only'),
     real: z.enum(['data', 'teacher_samples']).default('data').describe("the discriminator's real samples"),
@@ -162,14 +193,20 @@ export const DistillStepsSpec = z
 /** What a result is comparable under; hashed into every evaluation. */
 export const EvaluationProtocol = z
   .strictObject({
-    benchmark: z.literal('shapes-geneval').describe('GenEval rules on the shapes detector; never called GenEval'),
+    benchmark: z
+      .literal('shapes-geneval')
+      .describe('GenEval rules on the shapes detector; never called GenEval'),
     prompts_per_tag: count('prompts of each of the six tags', 1000),
     held_out_per_tag: z.int().min(0).max(1000).describe('prompts on held-out combinations, scored apart'),
     images_per_prompt: count('images a prompt', 64).default(1),
     seed: z.int().min(0).describe('draws the prompts; x_T is keyed by prompt text and repeat index'),
     sampler: z.literal('flow-euler').default('flow-euler'),
     steps: count('Euler steps', 1000),
-    grid: z.array(z.number().min(0).max(1)).nullable().default(null).describe('step times; null: even in t, then shifted'),
+    grid: z
+      .array(z.number().min(0).max(1))
+      .nullable()
+      .default(null)
+      .describe('step times; null: even in t, then shifted'),
     shift: positive('time shift').default(1),
     guidance_scale: z.number().min(0).max(30).describe('1: one forward a step'),
     dtype: z.literal('float32').default('float32'),
@@ -182,7 +219,11 @@ export const EvaluateSpec = z
   .strictObject({
     kind: z.literal('evaluate'),
     role: z.enum(['teacher', 'control_steps', 'control', 'distilled', 'few_step', 'base', 'kd_only']),
-    component: z.enum(['transformer', 'transformer_turbo']).nullable().default(null).describe("the snapshot's own denoiser instead of a model"),
+    component: z
+      .enum(['transformer', 'transformer_turbo'])
+      .nullable()
+      .default(null)
+      .describe("the snapshot's own denoiser instead of a model"),
     text: z.enum(['student', 'teacher']),
     student_text: WordTextConfig.nullable().default(null),
     protocols: z.array(EvaluationProtocol).min(1).max(16),

@@ -1,10 +1,14 @@
 import { z } from 'zod'
 
-export const StageState = z.enum(['blocked', 'queued', 'running', 'verifying', 'succeeded', 'failed', 'cancelled', 'skipped']).meta({ id: 'StageState' })
+export const StageState = z
+  .enum(['blocked', 'queued', 'running', 'verifying', 'succeeded', 'failed', 'cancelled', 'skipped'])
+  .meta({ id: 'StageState' })
 export type StageState = z.infer<typeof StageState>
 
 /** Derived from the stages; `cancelling` while a cancel is asked for and a lease is still alive. */
-export const RunState = z.enum(['queued', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled']).meta({ id: 'RunState' })
+export const RunState = z
+  .enum(['queued', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled'])
+  .meta({ id: 'RunState' })
 export type RunState = z.infer<typeof RunState>
 
 /** Why an attempt or a stage ended without success. */

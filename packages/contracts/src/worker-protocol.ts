@@ -17,7 +17,10 @@ export const WorkerEnvironment = z
     threads: z.int().min(1).max(1024),
     python: z.string().max(40),
   })
-  .meta({ id: 'WorkerEnvironment', description: 'what may change the bits of a result; enters the cache key' })
+  .meta({
+    id: 'WorkerEnvironment',
+    description: 'what may change the bits of a result; enters the cache key',
+  })
 
 export const WorkerRegister = z
   .strictObject({
@@ -33,11 +36,19 @@ export const WorkerRegister = z
   .meta({ id: 'WorkerRegister' })
 
 export const WorkerRegistered = z
-  .strictObject({ worker: WorkerId, lease_seconds: z.int(), heartbeat_hold_seconds: z.number(), claim_wait_seconds: z.number(), outage_seconds: z.int() })
+  .strictObject({
+    worker: WorkerId,
+    lease_seconds: z.int(),
+    heartbeat_hold_seconds: z.number(),
+    claim_wait_seconds: z.number(),
+    outage_seconds: z.int(),
+  })
   .meta({ id: 'WorkerRegistered' })
 
 /** `claim` is made by the client: repeating it returns the same lease. */
-export const ClaimRequest = z.strictObject({ worker: WorkerId, claim: ClaimId, wait_seconds: z.number().min(0).max(30).default(20) }).meta({ id: 'ClaimRequest' })
+export const ClaimRequest = z
+  .strictObject({ worker: WorkerId, claim: ClaimId, wait_seconds: z.number().min(0).max(30).default(20) })
+  .meta({ id: 'ClaimRequest' })
 
 export const Lease = z
   .strictObject({
@@ -50,31 +61,57 @@ export const Lease = z
     stall_seconds: z.int().describe('longest silence without progress'),
     spec: StageSpec,
     inputs: z.record(z.string(), Digest).describe('trees by input name'),
-    resume: z.strictObject({ digest: Digest, step: z.int().min(0) }).nullable().describe('newest verified checkpoint'),
+    resume: z
+      .strictObject({ digest: Digest, step: z.int().min(0) })
+      .nullable()
+      .describe('newest verified checkpoint'),
   })
   .meta({ id: 'Lease' })
 export type Lease = z.infer<typeof Lease>
-export const ClaimResponse = z.strictObject({ lease: Lease.nullable().describe('null: nothing to do') }).meta({ id: 'ClaimResponse' })
+export const ClaimResponse = z
+  .strictObject({ lease: Lease.nullable().describe('null: nothing to do') })
+  .meta({ id: 'ClaimResponse' })
 
 const Fenced = z.strictObject({ worker: WorkerId, epoch: z.int().min(1) })
 
 export const HeartbeatRequest = Fenced.extend({
-  hold_seconds: z.number().min(0).max(10).default(10).describe('the answer waits this long unless there is something to say'),
-  progress: z.strictObject({ step: z.int().min(0), total: z.int().min(0), images_per_second: z.number().nullable(), loss: z.number().nullable() }).nullable(),
+  hold_seconds: z
+    .number()
+    .min(0)
+    .max(10)
+    .default(10)
+    .describe('the answer waits this long unless there is something to say'),
+  progress: z
+    .strictObject({
+      step: z.int().min(0),
+      total: z.int().min(0),
+      images_per_second: z.number().nullable(),
+      loss: z.number().nullable(),
+    })
+    .nullable(),
 }).meta({ id: 'HeartbeatRequest' })
-export const HeartbeatResponse = z.strictObject({ action: z.enum(['continue', 'cancel', 'drain']), lease_seconds: z.int() }).meta({ id: 'HeartbeatResponse' })
+export const HeartbeatResponse = z
+  .strictObject({ action: z.enum(['continue', 'cancel', 'drain']), lease_seconds: z.int() })
+  .meta({ id: 'HeartbeatResponse' })
 
-export const CheckpointReport = Fenced.extend({ step: z.int().min(0), digest: Digest.describe('tree') }).meta({ id: 'CheckpointReport' })
+export const CheckpointReport = Fenced.extend({ step: z.int().min(0), digest: Digest.describe('tree') }).meta(
+  { id: 'CheckpointReport' },
+)
 
 /** Idempotent by (epoch, output): the same again gets the stored answer, another output 409. */
-export const CompleteRequest = Fenced.extend({ output: Digest.describe('tree'), result: StageResult }).meta({ id: 'CompleteRequest' })
+export const CompleteRequest = Fenced.extend({ output: Digest.describe('tree'), result: StageResult }).meta({
+  id: 'CompleteRequest',
+})
 export const FailRequest = Fenced.extend({
   reason: EndReason,
   message: z.string().max(2000),
   last_log_lines: z.array(z.string().max(2000)).max(50),
 }).meta({ id: 'FailRequest' })
 /** The right is given back: preempted with a checkpoint, or cancelled as asked. */
-export const ReleaseRequest = Fenced.extend({ reason: z.enum(['preempted', 'cancelled']), step: z.int().min(0).nullable() }).meta({ id: 'ReleaseRequest' })
+export const ReleaseRequest = Fenced.extend({
+  reason: z.enum(['preempted', 'cancelled']),
+  step: z.int().min(0).nullable(),
+}).meta({ id: 'ReleaseRequest' })
 export const Acknowledged = z.strictObject({ state: z.string() }).meta({ id: 'Acknowledged' })
 
 export const WorkerView = z

@@ -1,0 +1,8 @@
+export * from './cache-key.ts'
+export * from './canonical-json.ts'
+export * from './gates.ts'
+export type { RecipeIssue } from './overrides.ts'
+export * from './plan.ts'
+export * from './presets.ts'
+export { resolveRecipe } from './recipe-variant.ts'
+export * from './result.ts'
