@@ -1,0 +1,50 @@
+"""`python -m limbeck.evaluation grid OUT.png TITLE=FOLDER ... [--prompts N]`: a picture that compares models.
+
+Each FOLDER holds the sheet of one evaluation; the rows are N prompts spread over the tags.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from limbeck.evaluation.sheet import comparison_grid, load_sheet
+
+
+def spread(tiles: list[dict[str, object]], count: int) -> list[str]:
+    """`count` different prompts, taking the tags in turn, trained combinations before held-out ones."""
+    queues: dict[tuple[bool, str], list[str]] = {}
+    for tile in tiles:
+        queue = queues.setdefault((bool(tile["held_out"]), str(tile["tag"])), [])
+        if tile["prompt"] not in queue:
+            queue.append(str(tile["prompt"]))
+    chosen: list[str] = []
+    while len(chosen) < count and any(queues.values()):
+        for key in sorted(queues):
+            if queues[key] and len(chosen) < count:
+                prompt = queues[key].pop(0)
+                if prompt not in chosen:
+                    chosen.append(prompt)
+    return chosen
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="limbeck.evaluation")
+    commands = parser.add_subparsers(dest="command", required=True)
+    grid = commands.add_parser("grid")
+    grid.add_argument("out", type=Path)
+    grid.add_argument("columns", nargs="+", metavar="TITLE=FOLDER")
+    grid.add_argument("--prompts", type=int, default=9)
+    arguments = parser.parse_args(argv)
+    columns: dict[str, Path] = {}
+    for column in arguments.columns:
+        title, found, folder = column.partition("=")
+        if not found:
+            parser.error(f"a column is TITLE=FOLDER, got {column!r}")
+        columns[title] = Path(folder)
+    _, tiles = load_sheet(next(iter(columns.values())))
+    comparison_grid(columns, spread(tiles, arguments.prompts)).save(arguments.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
