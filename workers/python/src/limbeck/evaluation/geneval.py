@@ -60,8 +60,8 @@ class Detection:
         box, colour = row["box"], row.get("colour")
         if not isinstance(row["class"], str) or not (colour is None or isinstance(colour, str)):
             raise ValueError(f"detection {dict(row)}: class is a string, colour a string or null")
-        numbers = [row["score"], *box] if isinstance(box, list | tuple) and len(box) == 4 else [None]
-        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in numbers):
+        numbers: list[Any] = [row["score"], *box] if isinstance(box, list | tuple) else []
+        if len(numbers) != 5 or any(type(value) not in (int, float) for value in numbers):
             raise ValueError(f"detection {dict(row)}: score is a number and box has four numbers")
         score, x0, y0, x1, y1 = (float(value) for value in numbers)
         return Detection(class_name=row["class"], score=score, box=(x0, y0, x1, y1), colour=colour)

@@ -67,7 +67,8 @@ def detect(image_HW3: NDArray[np.uint8]) -> list[Detection]:
     rgb_HW3 = image_HW3.astype(np.float32) / np.float32(255)
     value_HW = rgb_HW3.max(axis=2)
     saturation_HW = (value_HW - rgb_HW3.min(axis=2)) / np.maximum(value_HW, np.float32(_DARKEST))
-    label_HW, _ = ndimage.label(saturation_HW > _MIN_SATURATION, structure=_EIGHT_NEIGHBOURS)
+    label_HW = np.zeros(saturation_HW.shape, dtype=np.int32)
+    ndimage.label(saturation_HW > _MIN_SATURATION, structure=_EIGHT_NEIGHBOURS, output=label_HW)
     height, width = value_HW.shape
     least = _MIN_AREA_SHARE * height * width
     detections: list[Detection] = []

@@ -150,7 +150,8 @@ def _draw_background(background: Background, resolution: int) -> Float32:
     wave_HW = np.sin(turns_HW * np.float32(2 * np.pi))
     light_HW = np.float32(background.light / 2) * (np.float32(0.5) - (axis_W + axis_W[:, None]) / 2)
     factor_HW = 1 + np.float32(background.contrast) * (relief_HW + np.float32(0.4) * wave_HW) + light_HW
-    return factor_HW[..., None] * np.array(background.base, dtype=np.float32)
+    picture_HW3 = factor_HW[..., None] * np.array(background.base, dtype=np.float32)
+    return picture_HW3.astype(np.float32, copy=False)
 
 
 def _patch(

@@ -217,7 +217,7 @@ def _weighted(u: float) -> Tag:
 
 
 def _fill_colours(request: Request, u: float) -> tuple[Colour, ...]:
-    named = tuple(colour for colour in request.colours if colour is not None)
+    named: tuple[Colour, ...] = tuple(colour for colour in request.colours if colour is not None)
     if len(named) == len(request.colours):
         return named
     if named:
@@ -239,10 +239,10 @@ def _layout(
     centres_cn2 = low_n1 + rng.random((_LAYOUT_BATCH, count, 2)) * (1 - 2 * low_n1)
     delta_ck2 = centres_cn2[:, first_k] - centres_cn2[:, second_k]
     distance_ck = np.hypot(delta_ck2[..., 0], delta_ck2[..., 1])
-    good_c = (distance_ck >= apart_k).all(axis=1)
+    good_c: NDArray[np.bool_] = np.all(distance_ck >= apart_k, axis=1)
     if relation is not None:
         along_ck = delta_ck2 @ np.array(_RELATION_AXIS[relation], dtype=np.float64)
-        good_c &= (along_ck >= distance_ck * np.cos(_MAX_TILT)).all(axis=1)
+        good_c &= np.all(along_ck >= distance_ck * np.cos(_MAX_TILT), axis=1)
     chosen = int(good_c.argmax())
     return centres_cn2[chosen] if good_c[chosen] else None
 
