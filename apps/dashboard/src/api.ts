@@ -1,0 +1,78 @@
+import { ArrayPoints, LogPage, Problem, RunList, RunView, SeriesList, SeriesPoints } from '@limbeck/contracts'
+import type { z } from 'zod'
+
+/** What the API answered instead of data; `code` is stable (docs/api.md). */
+export class ApiError extends Error {
+  override name = 'ApiError'
+  readonly code: string
+
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+async function request<S extends z.ZodType>(
+  path: string,
+  schema: S,
+  init: RequestInit = {},
+): Promise<z.output<S>> {
+  let response: Response
+  try {
+    response = await fetch(path, {
+      ...init,
+      credentials: 'same-origin',
+      signal: init.signal ?? AbortSignal.timeout(20_000),
+    })
+  } catch {
+    throw new ApiError('unreachable', 'The API does not answer. What you see may be out of date.')
+  }
+  const body: unknown = await response.json().catch(() => null)
+  if (!response.ok) {
+    const problem = Problem.safeParse(body)
+    if (problem.success) throw new ApiError(problem.data.code, problem.data.detail || problem.data.title)
+    throw new ApiError('internal', `Status ${response.status}`)
+  }
+  return schema.parse(body)
+}
+
+const query = (values: Record<string, string | number | undefined>): string => {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== '')
+  return given.length === 0
+    ? ''
+    : `?${new URLSearchParams(given.map(([key, value]) => [key, String(value)]))}`
+}
+
+export const api = {
+  runs: (filter: { state?: string | undefined; cursor?: string | undefined }) =>
+    request(`/v1/runs${query(filter)}`, RunList),
+  run: (run: string) => request(`/v1/runs/${run}`, RunView),
+  series: (run: string) => request(`/v1/runs/${run}/series`, SeriesList),
+  scalars: (stage: string, name: string) =>
+    request(`/v1/metrics/scalars${query({ stage, name, max_points: 1200 })}`, SeriesPoints),
+  arrays: (stage: string, name: string) =>
+    request(`/v1/metrics/arrays${query({ stage, name })}`, ArrayPoints),
+  logs: (stage: string, from: number) =>
+    request(`/v1/stages/${stage}/logs${query({ from, limit: 2000 })}`, LogPage),
+  cancel: (run: string) => request(`/v1/runs/${run}/cancel`, RunView, json({})),
+  retry: (run: string) => request(`/v1/runs/${run}/retry`, RunView, json({})),
+  /** The one-time code of the printed address becomes a cookie. */
+  signIn: async (code: string): Promise<void> => {
+    const response = await fetch('/v1/sessions', {
+      ...json({ code }),
+      credentials: 'same-origin',
+      signal: AbortSignal.timeout(20_000),
+    })
+    if (!response.ok)
+      throw new ApiError(
+        'unauthenticated',
+        'This address was used already or is too old. Print a new one with ./limbeck status.',
+      )
+  },
+}
+
+const json = (body: unknown): RequestInit => ({
+  method: 'POST',
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify(body),
+})
