@@ -25,7 +25,7 @@ from limbeck.data.shapes.scene import BOUNDING_RADIUS, Scene, draw_request, keye
 from limbeck.data.shapes.vocabulary import TAGS, UnknownWordError
 from limbeck.evaluation.geneval import Detection, relations_between
 
-PAIRS, RELATIONS = HOLDOUT_V1["pairs"], HOLDOUT_V1["relations"]
+PAIRS, RELATIONS = HOLDOUT_V1.pairs, HOLDOUT_V1.relations
 
 
 def scenes(count: int, split: str, seed: int = 0) -> list[Scene]:

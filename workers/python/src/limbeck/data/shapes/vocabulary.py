@@ -7,6 +7,7 @@ already says it. So the longest caption has five tokens.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 Shape = Literal["circle", "square", "triangle", "star"]
@@ -59,7 +60,17 @@ HELD_OUT_RELATIONS_V1: Final[frozenset[tuple[Relation, Shape, Shape]]] = frozens
 """8 of the 48 (relation, object, target) captions, closed under the converse: where "a circle left of a star"
 is held out, so is "a star right of a circle". Scenes without a stated relation may show the arrangement."""
 
-HOLDOUT_V1: Final = {"version": 1, "pairs": HELD_OUT_PAIRS_V1, "relations": HELD_OUT_RELATIONS_V1}
+
+@dataclass(frozen=True, kw_only=True)
+class HoldOut:
+    """A versioned set of combinations; `name` is what recipes and data sets record."""
+
+    name: str
+    pairs: frozenset[tuple[Shape, Colour]]
+    relations: frozenset[tuple[Relation, Shape, Shape]]
+
+
+HOLDOUT_V1: Final = HoldOut(name="shapes-v1", pairs=HELD_OUT_PAIRS_V1, relations=HELD_OUT_RELATIONS_V1)
 """Everything that no training or validation sample contains; `evaluation_prompts` asks for it apart."""
 
 
