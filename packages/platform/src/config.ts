@@ -53,6 +53,8 @@ const variables = {
   S3_ACCESS_KEY_ID: z.string().min(1, 'an access key id'),
   S3_SECRET_ACCESS_KEY: z.string().min(1, 'a secret access key'),
   S3_REGION: z.string().regex(/^[a-z0-9-]{2,32}$/, 'a region, as us-east-1'),
+  LIMBECK_API: httpUrl('https://limbeck.example.org'),
+  LIMBECK_TOKEN: z.string().regex(/^\S+$/, 'a token without white space'),
   LIMBECK_API_PORT: port,
   LIMBECK_LISTEN: z.union([z.ipv4(), z.ipv6()], 'an IP address to listen on, as 127.0.0.1 or 0.0.0.0'),
   LIMBECK_STATE_DIR: z.string().min(1, 'a folder'),
@@ -66,7 +68,7 @@ type Name = keyof typeof variables
 type Values = { [N in Name]?: z.infer<(typeof variables)[N]> }
 export type Environment = Readonly<Record<string, string | undefined>>
 
-const secretNames: ReadonlySet<Name> = new Set(['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY'])
+const secretNames: ReadonlySet<Name> = new Set(['S3_ACCESS_KEY_ID', 'S3_SECRET_ACCESS_KEY', 'LIMBECK_TOKEN'])
 const urlNames: ReadonlySet<Name> = new Set([
   'DATABASE_URL',
   'REDIS_URL',
@@ -237,6 +239,37 @@ export function loadConfig(env: Environment = process.env): Config {
   return { ...local, database_url, redis_url, s3, api: { host: local.listen, port: api_port } }
 }
 
+/** Where a client finds the API, and with which token. */
+export interface Connection {
+  readonly url: string
+  readonly token: string
+}
+
+/**
+ * The API a client talks to: what is given, else LIMBECK_API and LIMBECK_TOKEN, else the stack of this checkout with its
+ * admin token. A token is never sent to another address than the one it belongs to: the checkout's own is used only for
+ * the checkout's own API.
+ * @throws ConfigError naming what is missing.
+ */
+export function loadConnection(
+  given: { readonly url?: string | undefined; readonly token?: string | undefined },
+  env: Environment = process.env,
+): Connection {
+  const values = parseVariables(env)
+  const url = given.url ?? values.LIMBECK_API
+  const token = given.token ?? values.LIMBECK_TOKEN
+  if (url !== undefined) {
+    if (!urlOf('http:', 'https:')(url)) throw new ConfigError(explain('LIMBECK_API', url, 'an http(s) URL'))
+    if (token === undefined)
+      throw new ConfigError(`no token for ${url}: set LIMBECK_TOKEN, or give --token-file`)
+    return { url, token }
+  }
+  const { api, state_dir } = loadConfig(env)
+  const own = token ?? readSecrets(state_dir).admin_token
+  if (own === undefined) throw new ConfigError(`${state_dir} holds no admin token: run ./limbeck up first`)
+  return { url: `http://${advertisedHost(api.host)}:${api.port}`, token: own }
+}
+
 /** A child's environment: this process's, with `changes` (undefined removes a variable). */
 export function childEnvironment(changes: Environment = {}): Record<string, string> {
   return Object.fromEntries(
@@ -248,7 +281,8 @@ export function childEnvironment(changes: Environment = {}): Record<string, stri
 
 /** Names of the variables that choose servers and ports: a stack started with others is another stack. */
 export const stackVariables = Object.keys(variables).filter(
-  (name) => !['LOG_LEVEL', 'LIMBECK_STATE_DIR', 'LIMBECK_PYTHON'].includes(name),
+  (name) =>
+    !['LOG_LEVEL', 'LIMBECK_STATE_DIR', 'LIMBECK_PYTHON', 'LIMBECK_API', 'LIMBECK_TOKEN'].includes(name),
 )
 
 /** SHA-256 by name of {@link stackVariables} that are set: enough to see a difference, too little to read a secret. */
