@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from limbeck.contracts import UnetConfig
+from limbeck.contracts.generated import UnetConfig
 
 NORM_EPS = 1e-6
 """Epsilon of every norm; explicit, because the converter refuses an RMSNorm without one."""
@@ -116,7 +116,9 @@ class Attention(nn.Module):
     batched matmul, and its result is already in token order.
     """
 
-    def __init__(self, config: UnetConfig, width: int, context: int, heads: int, size: int, rope_keys: bool) -> None:
+    def __init__(
+        self, config: UnetConfig, width: int, context: int, heads: int, size: int, rope_keys: bool
+    ) -> None:
         super().__init__()
         self.heads, self.head_width = heads, config.head_width
         self.kv_heads = 1 if config.attention == "mqa" else heads
@@ -226,7 +228,14 @@ class Unit(nn.Module):
     """A ResBlock and the transformer behind it: the unit that a stage repeats."""
 
     def __init__(
-        self, config: UnetConfig, inner: int, outer: int, heads: int, size: int, blocks: int, self_attention: bool
+        self,
+        config: UnetConfig,
+        inner: int,
+        outer: int,
+        heads: int,
+        size: int,
+        blocks: int,
+        self_attention: bool,
     ) -> None:
         super().__init__()
         self.res = ResBlock(config, inner, outer)
@@ -267,7 +276,15 @@ class EfficientUNet(nn.Module):
             units = nn.ModuleList()
             for _ in range(stage.down_blocks):
                 units.append(
-                    Unit(config, inner, stage.channels, stage.heads, size, stage.transformer_blocks, stage.self_attention)
+                    Unit(
+                        config,
+                        inner,
+                        stage.channels,
+                        stage.heads,
+                        size,
+                        stage.transformer_blocks,
+                        stage.self_attention,
+                    )
                 )
                 inner = stage.channels
                 skips.append(inner)
@@ -359,16 +376,21 @@ def check(config: UnetConfig) -> None:
     stages = config.stages
     if config.latent_size % 2 ** (len(stages) - 1):
         raise ValueError(
-            f"latent_size {config.latent_size} cannot be halved {len(stages) - 1} times for {len(stages)} stages"
+            f"latent_size {config.latent_size} cannot be halved {len(stages) - 1} times,"
+            f" as {len(stages)} stages need"
         )
     for index, stage in enumerate(stages):
         if stage.up_blocks != stage.down_blocks + 1:
             raise ValueError(
-                f"stages[{index}].up_blocks is {stage.up_blocks}; it must be down_blocks + 1 = {stage.down_blocks + 1}"
+                f"stages[{index}].up_blocks is {stage.up_blocks};"
+                f" it must be down_blocks + 1 = {stage.down_blocks + 1}"
                 " (each up block takes one skip: the stage's blocks and its entry)"
             )
         if stage.channels % config.norm_groups:
-            raise ValueError(f"stages[{index}].channels {stage.channels} is no multiple of norm_groups {config.norm_groups}")
+            raise ValueError(
+                f"stages[{index}].channels {stage.channels} is no multiple of"
+                f" norm_groups {config.norm_groups}"
+            )
     if config.rope and config.head_width % 4:
         raise ValueError(f"head_width {config.head_width} is no multiple of 4, which 2D axial rope needs")
     if config.time_frequencies % 2:

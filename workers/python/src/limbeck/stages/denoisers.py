@@ -1,0 +1,62 @@
+"""Opening the denoisers that a distillation stage works with; what does not fit is a bad input.
+
+Everything is checked before the first step: a mismatch of widths found inside a layer would be
+reported as a shape error that names neither input.
+"""
+
+from limbeck.contracts.generated import UnetConfig
+from limbeck.data.features import FeatureSet
+from limbeck.models.sd3 import FrozenTeacher
+from limbeck.models.store import LoadedDenoiser, load_denoiser
+from limbeck.stages.context import StageContext, StageFailure
+
+
+def open_student(ctx: StageContext, name: str) -> LoadedDenoiser:
+    """The denoiser tree of input `name`, with its EMA weights.
+
+    Raises:
+        StageFailure: bad_input, naming the input and what is wrong with it.
+    """
+    folder = ctx.input(name)
+    try:
+        return load_denoiser(folder)
+    except (FileNotFoundError, ValueError) as error:
+        raise StageFailure("bad_input", f"input '{name}': {error}") from error
+
+
+def open_teacher(ctx: StageContext, component: str) -> FrozenTeacher:
+    """A denoiser of the input `snapshot`, frozen."""
+    folder = ctx.input("snapshot")
+    try:
+        return FrozenTeacher.load(folder, component)
+    except (FileNotFoundError, ValueError, OSError) as error:
+        raise StageFailure("bad_input", f"input 'snapshot': {error}") from error
+
+
+def check_student(student: LoadedDenoiser, features: FeatureSet) -> None:
+    """The student takes the features' latents and text states."""
+    config = student.card.config
+    _check_latents("the student", config.latent_channels, config.latent_size, features)
+    width = config.context_width if isinstance(config, UnetConfig) else config.joint_width
+    _check_width("the student's text", width, features)
+
+
+def check_teacher(teacher: FrozenTeacher, features: FeatureSet) -> None:
+    """The teacher takes the same latents, element by element, and its own text states."""
+    config = teacher.config
+    _check_latents("the teacher", config.latent_channels, config.latent_size, features)
+    _check_width("the teacher's text", config.joint_width, features)
+
+
+def _check_latents(who: str, channels: int, size: int, features: FeatureSet) -> None:
+    found = tuple(features.latent_shape)
+    if found != (channels, size, size):
+        raise StageFailure(
+            "bad_input", f"{who} works on latents of {(channels, size, size)}, the features hold {found}"
+        )
+
+
+def _check_width(who: str, width: int, features: FeatureSet) -> None:
+    found = features.batch([0]).text_BND.shape[-1]
+    if found != width:
+        raise StageFailure("bad_input", f"{who} is {width} wide, the features hold tokens of {found}")

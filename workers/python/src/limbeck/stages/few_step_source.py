@@ -1,0 +1,111 @@
+"""What the generator of few-step training gets: grid times, clean latents, noise, text.
+
+Shapes: B samples; x0, noise, x_t, real [B, C, H, W]; t_B a time of the grids.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from limbeck.contracts.generated import DistillStepsSpec
+from limbeck.data.features import FeatureBatch, FeatureSet
+from limbeck.models.sd3 import FrozenTeacher
+from limbeck.objectives.flow import interpolate, velocity_target
+from limbeck.stages.context import StageFailure
+from limbeck.stages.pretrain import held_out_count
+from limbeck.training.randomness import Positions, normal, shuffled, uniform
+
+MEASURED = 64
+"""Held-out samples at each grid time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """Everything random of a batch and what was chosen by it."""
+
+    positions: Positions
+    keys: Sequence[int]  # places in the features
+    t_B: Tensor
+    x_t: Tensor
+    target: Tensor  # velocity from noise to clean latent
+    real: Tensor  # what the discriminator is shown as real
+    own: FeatureBatch
+    theirs: FeatureBatch
+
+
+class FewStepSource:
+    """Draws by position.
+
+    With target `teacher_samples` clean latent and noise are a coupled pair, the two ends of one of
+    the teacher's trajectories; otherwise a data latent and keyed noise.
+
+    Args:
+        own: features with the student's text.
+        theirs: the same features with the teacher's text.
+        times: distinct times of all grids, falling.
+    """
+
+    def __init__(
+        self, spec: DistillStepsSpec, own: FeatureSet, theirs: FeatureSet, times: Sequence[float]
+    ) -> None:
+        self.own, self.theirs = own, theirs
+        self.times = torch.tensor(times, dtype=torch.float32)
+        self.seed = spec.training.seed
+        self.paired = spec.target == "teacher_samples"
+        self.real_samples = spec.real == "teacher_samples"
+        available = own.sample_count if self.paired or self.real_samples else len(own)
+        if available == 0:
+            raise StageFailure(
+                "bad_input",
+                "target or real asks for teacher samples, and the features hold none;"
+                " extract_features writes them when its teacher_samples is set",
+            )
+        self.held_out = held_out_count(available)
+        self.count = available - self.held_out
+
+    def draw(self, positions: Positions) -> Draw:
+        """A training batch; each grid time is as likely as the others."""
+        chosen = shuffled(self.seed, "order", positions, self.count)
+        place = (uniform(self.seed, "grid time", positions) * len(self.times)).long()
+        return self._at(
+            positions, chosen.tolist(), self.times[place.clamp(max=len(self.times) - 1)], self.seed
+        )
+
+    def _at(self, positions: Positions, chosen: list[int], t_B: Tensor, seed: int) -> Draw:
+        own = self.own.batch(chosen)
+        x0, real = own.latent_BCHW, own.latent_BCHW
+        noise = normal(seed, "noise", positions, self.own.latent_shape)
+        if self.paired or self.real_samples:
+            paired_noise, sample = self.own.teacher_pairs(chosen)
+            real = sample if self.real_samples else real
+            x0, noise = (sample, paired_noise) if self.paired else (x0, noise)
+        return Draw(
+            positions=positions,
+            keys=chosen,
+            t_B=t_B,
+            x_t=interpolate(x0, noise, t_B),
+            target=velocity_target(x0, noise),
+            real=real,
+            own=own,
+            theirs=self.theirs.batch(chosen),
+        )
+
+    @torch.no_grad()
+    def measure(
+        self, velocity: Callable[[Draw], Tensor], teacher: FrozenTeacher | None
+    ) -> dict[str, list[float]]:
+        """Held-out mean squared errors at each grid time, data end first: of the velocity against the
+        data's (or the pair's), and against the teacher's. The same samples and noise at every reading."""
+        rows = range(min(MEASURED, self.held_out))
+        chosen = [self.count + row for row in rows]
+        found: dict[str, list[float]] = {"task": []} | ({"output_kd": []} if teacher else {})
+        for time in self.times.flip(0):
+            draw = self._at(rows, chosen, time.expand(len(rows)), seed=0)
+            predicted = velocity(draw)
+            found["task"].append(float((predicted - draw.target).square().mean()))
+            if teacher is not None:
+                answer = teacher.velocity(draw.x_t, draw.t_B, draw.theirs.text_BND, draw.theirs.pooled_BP)
+                found["output_kd"].append(float((predicted - answer).square().mean()))
+        return found
