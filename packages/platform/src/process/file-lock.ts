@@ -1,21 +1,24 @@
 /**
- * A lock between processes that a killed holder leaves takeable. Node has no flock(), so the lock is the newest
- * of the files `<path>.<n>`, each naming its holder by pid and start time.
+ * A lock between processes that a killed holder leaves takeable. Node has no flock(), so the lock is the newest of
+ * the files `<path>.<n>`: it names its holder by pid and start time, or nobody after a release.
  *
  * Why numbered files: with one file, two processes that both find a dead holder may each remove it, the second
- * removing the first one's fresh lock. Here a takeover creates `n+1` exclusively, so only one can follow a dead
- * `n`; a slow one that created an old number finds a higher one afterwards and withdraws.
+ * removing the first one's fresh lock. Here whoever finds number `n` free creates `n+1` exclusively, so only one can
+ * follow it; a slow one that created a number long passed finds a higher one afterwards and withdraws. A release
+ * keeps the file, because numbers must never start anew while somebody still remembers an old one.
  */
 import { randomBytes } from 'node:crypto'
 import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
+import { writeFileAtomic } from '../files.ts'
 import { identify, isAlive, type ProcessIdentity } from './identity.ts'
 
 export interface FileLock {
   release(): void
 }
 
-function generations(path: string): number[] {
+/** Numbers of the lock's files, ascending. */
+function numbers(path: string): number[] {
   const prefix = `${basename(path)}.`
   return readdirSync(dirname(path))
     .filter((name) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)))
@@ -23,10 +26,12 @@ function generations(path: string): number[] {
     .sort((a, b) => a - b)
 }
 
-function holderOf(path: string, generation: number): ProcessIdentity | undefined {
+/** The live process named in file `number`. A file that is gone or released names nobody. */
+function liveHolder(path: string, number: number): ProcessIdentity | undefined {
   try {
-    const { pid, started } = JSON.parse(readFileSync(`${path}.${generation}`, 'utf8'))
-    return typeof pid === 'number' && typeof started === 'string' ? { pid, started } : undefined
+    const { pid, started } = JSON.parse(readFileSync(`${path}.${number}`, 'utf8'))
+    if (typeof pid !== 'number' || typeof started !== 'string') return undefined
+    return isAlive({ pid, started }) ? { pid, started } : undefined
   } catch {
     return undefined
   }
@@ -35,21 +40,22 @@ function holderOf(path: string, generation: number): ProcessIdentity | undefined
 /** The process that holds the lock now. */
 export function lockHolder(path: string): ProcessIdentity | undefined {
   try {
-    const newest = generations(path).at(-1)
-    const holder = newest === undefined ? undefined : holderOf(path, newest)
-    return holder !== undefined && isAlive(holder) ? holder : undefined
+    const newest = numbers(path).at(-1)
+    return newest === undefined ? undefined : liveHolder(path, newest)
   } catch {
     return undefined
   }
 }
 
-/** Takes the lock, or returns undefined where another live process holds it. */
+/** Takes the lock, or returns undefined where another live process holds it or was faster. */
 export function tryFileLock(path: string): FileLock | undefined {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  if (lockHolder(path) !== undefined) return undefined
+  const newest = numbers(path).at(-1) ?? 0
+  if (liveHolder(path, newest) !== undefined) return undefined
   const self = identify(process.pid)
   if (self === undefined) throw new Error(`cannot read the start time of process ${process.pid}`)
-  const own = (generations(path).at(-1) ?? 0) + 1
+  // From the number that was looked at, not from a newer listing: in between another process may have taken it.
+  const own = newest + 1
   const file = `${path}.${own}`
   const draft = `${path}.${randomBytes(6).toString('hex')}.tmp`
   // Linked into place with its content, so that nobody ever reads an empty lock.
@@ -62,13 +68,13 @@ export function tryFileLock(path: string): FileLock | undefined {
   } finally {
     rmSync(draft, { force: true })
   }
-  const all = generations(path)
+  const all = numbers(path)
   if (all.at(-1) !== own) {
     rmSync(file, { force: true })
     return undefined
   }
   for (const older of all) if (older < own) rmSync(`${path}.${older}`, { force: true })
-  return { release: () => rmSync(file, { force: true }) }
+  return { release: () => writeFileAtomic(file, '{}', 0o600) }
 }
 
 /** Runs `work` under the lock. @throws Error where it is not free within `timeoutMs`, naming the holder. */
