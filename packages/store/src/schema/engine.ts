@@ -1,0 +1,68 @@
+/**
+ * Prisma's schema engine from its npm package: the engine of Prisma's command line is a download that
+ * a machine without open internet does not get.
+ */
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { PrismaPg } from '@prisma/adapter-pg'
+import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils'
+import type { SchemaEngine } from '@prisma/schema-engine-wasm'
+import * as glue from '@prisma/schema-engine-wasm/schema_engine_bg'
+
+export const SCHEMA_PATH = fileURLToPath(new URL('../../../../prisma/schema.prisma', import.meta.url))
+export const MIGRATIONS_PATH = fileURLToPath(new URL('../../../../prisma/migrations', import.meta.url))
+
+interface Glue {
+  __wbg_set_wasm(exports: WebAssembly.Exports): void
+  SchemaEngine: typeof SchemaEngine
+}
+
+let loaded: Promise<Glue> | undefined
+
+/** The package's own entry imports the .wasm file as a module, which Node runs only with a warning. */
+async function load(): Promise<Glue> {
+  const file = new URL(
+    'schema_engine_bg.wasm',
+    import.meta.resolve('@prisma/schema-engine-wasm/schema_engine_bg'),
+  )
+  const bindings = glue as unknown as Glue & WebAssembly.ModuleImports
+  const { instance } = await WebAssembly.instantiate(await readFile(file), {
+    './schema_engine_bg.js': bindings,
+  })
+  bindings.__wbg_set_wasm(instance.exports)
+  ;(instance.exports.__wbindgen_start as () => void)()
+  return bindings
+}
+
+/** Runs `use` with an engine on the database at `url` and frees it afterwards. */
+export async function withSchemaEngine<T>(url: string, use: (engine: SchemaEngine) => Promise<T>): Promise<T> {
+  loaded ??= load()
+  const { SchemaEngine } = await loaded
+  const adapter = new PrismaPg({ connectionString: url, connectionTimeoutMillis: 5_000, max: 2 })
+  const schema = await readFile(SCHEMA_PATH, 'utf8')
+  const engine = await SchemaEngine.new(
+    { datamodels: [['schema.prisma', schema]] },
+    () => {},
+    bindMigrationAwareSqlAdapterFactory(adapter),
+  )
+  try {
+    return await use(engine)
+  } finally {
+    engine.free()
+  }
+}
+
+/** The SQL that makes schema.prisma's tables in an empty database. */
+export async function schemaAsSql(url: string): Promise<string> {
+  const content = await readFile(SCHEMA_PATH, 'utf8')
+  const { stdout } = await withSchemaEngine(url, (engine) =>
+    engine.diff({
+      from: { tag: 'empty' },
+      to: { tag: 'schemaDatamodel', files: [{ path: 'schema.prisma', content }] },
+      script: true,
+      exitCode: null,
+      filters: { externalTables: [], externalEnums: [] },
+    }),
+  )
+  return stdout ?? ''
+}
