@@ -6,12 +6,19 @@ convolution runs at the thinner width (in the reverse order it would cost four t
 
 Shape legend: B batch, C latent channels, h w latent edges; the image is [B, 3, h f, w f] with
 f = 2^(resolutions - 1), in [-1, 1] after training (not clamped: clamping belongs to the reader).
+
+A decoder tree: config.json (DecoderCard), ema.safetensors, raw.safetensors.
 """
 
+from pathlib import Path
+from typing import Literal
+
 import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from limbeck.contracts.generated import TinyDecoderConfig
+from limbeck.training.checkpoint import Tensors, load_tensors, save_tensors
 
 NORM_EPS = 1e-6
 
@@ -87,3 +94,32 @@ class TinyDecoder(nn.Module):
             if index < len(self.upsamplers):
                 x_BCHW = self.upsamplers[index](F.interpolate(x_BCHW, scale_factor=2.0, mode="nearest"))
         return self.conv_out(self.act_out(self.norm_out(x_BCHW)))
+
+
+class DecoderCard(BaseModel):
+    """config.json of a decoder tree."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    config: TinyDecoderConfig
+    steps: int
+
+
+def save_decoder(folder: Path, card: DecoderCard, *, raw: Tensors, ema: Tensors) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(card.model_dump_json(indent=1))
+    save_tensors(folder / "raw.safetensors", raw)
+    save_tensors(folder / "ema.safetensors", ema)
+
+
+def load_decoder(folder: Path, weights: Literal["ema", "raw"] = "ema") -> TinyDecoder:
+    """A decoder with its EMA weights, frozen.
+
+    Raises:
+        FileNotFoundError: the folder is no decoder tree.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"not a decoder: {folder.name} lacks config.json")
+    decoder = TinyDecoder(DecoderCard.model_validate_json(path.read_text()).config)
+    decoder.load_state_dict(load_tensors(folder / f"{weights}.safetensors"))
+    return decoder.eval().requires_grad_(False)

@@ -283,7 +283,10 @@ def _teacher_gate(spec: DistillSpec, ctx: StageContext, validation: _Validation)
     if not worse:
         return []
     named = ", ".join(f"{i / bins:.2f}-{(i + 1) / bins:.2f}" for i in worse)
-    message = f"the teacher's held-out loss is above the base student's in {len(worse)} of {bins} bins of t: {named}"
+    message = (
+        f"the teacher's held-out loss is above the base student's in {len(worse)} of {bins} bins of t:"
+        f" {named}"
+    )
     if spec.teacher_gate == "refuse" and len(worse) > bins / 2:
         raise StageFailure("teacher_gate", message)
     print(f"warning: {message}", flush=True)

@@ -91,7 +91,7 @@ def run(ctx: StageContext) -> StageResult:
         total = torch.zeros(())
         if spec.target != "none":
             reconstruction, found = _reconstruction(spec, scaling, teacher, draw, velocity_BCHW)
-            gradient = torch.autograd.grad(reconstruction, velocity_BCHW, retain_graph=True)[0]
+            gradient = torch.autograd.grad(reconstruction, velocity_BCHW)[0]
             total = total + reconstruction.detach()
             scalars |= found | {"gradient/reconstruction": gradient.norm()}
         if adversary is not None:
@@ -99,7 +99,7 @@ def run(ctx: StageContext) -> StageResult:
             features = adversary.features(draw, fake)
             scalars |= adversary.train_heads(step, adversary.extra_updates, draw, features)
             adversarial = adversary.generator_loss(draw, features)
-            pushed = torch.autograd.grad(adversarial, velocity_BCHW, retain_graph=True)[0]
+            pushed = torch.autograd.grad(adversarial, velocity_BCHW)[0]
             gradient = gradient + pushed
             total = total + adversarial.detach()
             scalars |= {"loss/adversarial": adversarial.detach(), "gradient/adversarial": pushed.norm()}
