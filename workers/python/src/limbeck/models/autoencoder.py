@@ -50,7 +50,10 @@ class FrozenAutoencoder(nn.Module):
         folder = snapshot / "vae"
         if not (folder / "config.json").is_file():
             raise FileNotFoundError(f"a snapshot needs vae/config.json; not found under {snapshot}")
-        return cls(AutoencoderKL.from_pretrained(folder, local_files_only=True, torch_dtype=torch.float32))
+        vae = AutoencoderKL.from_pretrained(
+            folder, local_files_only=True, torch_dtype=torch.float32, low_cpu_mem_usage=False
+        )
+        return cls(vae)
 
     @property
     def latent_channels(self) -> int:

@@ -8,6 +8,7 @@ Shapes: B samples, ... any trailing dimensions; t_B is float32 in [0, 1].
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 
@@ -85,7 +86,7 @@ def even_grid(steps: int, shift: float = 1.0) -> list[float]:
 def checked_grid(grid: Sequence[float]) -> list[float]:
     """An explicit grid: times in (0, 1], strictly falling, without the closing 0."""
     times = [float(t) for t in grid]
-    if not times or not all(0 < t <= 1 for t in times) or any(b >= a for a, b in zip(times, times[1:])):
+    if not times or not all(0 < t <= 1 for t in times) or any(b >= a for a, b in pairwise(times)):
         raise ValueError(f"a grid falls strictly from at most 1 and stays above 0, got {times}")
     return times
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from limbeck.contracts import parse_stage_spec
+from limbeck.data.reader import QuarantineExceeded
+from limbeck.data.shards import CorruptSample, DataError, TruncatedShard
 from limbeck.stages.context import StageContext, StageFailure, StopRequested, write_atomically
 from limbeck.stages.registry import stage_function
 
@@ -43,11 +45,17 @@ def classified(error: BaseException) -> StageFailure | None:
     """Failures that have a name whoever raised them."""
     if isinstance(error, StageFailure):
         return error
+    if isinstance(error, CorruptSample | TruncatedShard | QuarantineExceeded):
+        return StageFailure("corrupt_data", str(error))
+    if isinstance(error, DataError):
+        return StageFailure("bad_input", str(error))
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StageFailure("disk_full", f"no space left while writing {error.filename or 'a file'}")
     # By name: torch.OutOfMemoryError must not make this module import torch.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return StageFailure("out_of_memory", f"out of memory: {str(error).splitlines()[0] if str(error) else ''}")
+        return StageFailure(
+            "out_of_memory", f"out of memory: {str(error).splitlines()[0] if str(error) else ''}"
+        )
     return None
 
 
@@ -59,7 +67,10 @@ def main(argv: list[str]) -> int:
     try:
         ctx = load_context(workdir)
         signal.signal(signal.SIGTERM, lambda *_: ctx.request_stop())
-        print(f"stage {ctx.spec.kind} pid {os.getpid()} threads {os.environ.get('OMP_NUM_THREADS', 'unset')}", flush=True)
+        print(
+            f"stage {ctx.spec.kind} pid {os.getpid()} threads {os.environ.get('OMP_NUM_THREADS', 'unset')}",
+            flush=True,
+        )
         result = stage_function(ctx.spec.kind)(ctx)
         write_atomically(workdir / "result.json", result.model_dump_json(indent=1))
         return FINISHED
@@ -70,7 +81,9 @@ def main(argv: list[str]) -> int:
         if failure is None:
             raise
         print(f"stage failed ({failure.reason}): {failure.message}", file=sys.stderr, flush=True)
-        write_atomically(workdir / "failure.json", json.dumps({"reason": failure.reason, "message": failure.message}))
+        write_atomically(
+            workdir / "failure.json", json.dumps({"reason": failure.reason, "message": failure.message})
+        )
         return FAILED
 
 

@@ -96,7 +96,9 @@ class StageContext:
         """Folder of an input; StageFailure bad_input names what is missing."""
         if name not in self.inputs:
             given = ", ".join(sorted(self.inputs)) or "none"
-            raise StageFailure("bad_input", f"stage {self.spec.kind} needs the input '{name}'; given: {given}")
+            raise StageFailure(
+                "bad_input", f"stage {self.spec.kind} needs the input '{name}'; given: {given}"
+            )
         if not self.inputs[name].is_dir():
             raise StageFailure("bad_input", f"input '{name}' is not a folder: {self.inputs[name]}")
         return self.inputs[name]

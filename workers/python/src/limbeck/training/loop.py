@@ -5,9 +5,11 @@ for whatever it trains and returns what to show. The loop owns everything else: 
 validation, checkpoints, the stop signal, the refusal of non-finite losses.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -55,7 +57,11 @@ class Learner:
         self.total_steps = total_steps
         self.optimizer = NamedOptimizer(config, named_parameters(self.modules.items()))
         self.parameters = list(self.optimizer.named.values())
-        self.ema = {key: Ema(m, ema_decay) for key, m in self.modules.items()} if ema_decay is not None else {}
+        self.ema = (
+            {key: Ema(m, ema_decay) for key, m in self.modules.items()} if ema_decay is not None else {}
+        )
+        self.ema_updates_before = 0
+        """Updates that the averages saw in an earlier leg: only a young average may forget fast."""
 
     def update(self, loss: torch.Tensor, step: int) -> torch.Tensor:
         """Backward, clip, optimizer step number `step` (0-based), EMA. Returns the norm before clipping."""
@@ -64,7 +70,7 @@ class Learner:
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip)
         self.optimizer.step(self.learning_rate(step))
         for key, ema in self.ema.items():
-            ema.update(self.modules[key], step)
+            ema.update(self.modules[key], self.ema_updates_before + step)
         return norm.detach()
 
     def learning_rate(self, step: int) -> float:
@@ -122,7 +128,7 @@ def train(
             meter.skip_time()
         stop = ctx.stop_requested()
         if (done % training.checkpoint_every == 0 or stop) and not last:
-            ctx.save_checkpoint(done, lambda folder: _save(folder, done, learners, state))
+            ctx.save_checkpoint(done, partial(_save, done=done, learners=learners, state=state))
             meter.skip_time()
         if stop and not last:
             raise StopRequested(f"stopped after step {done}")
@@ -151,12 +157,16 @@ def _resume(ctx: StageContext, learners: Sequence[Learner], state: Mapping[str, 
 
 def _refuse_non_finite(output: StepOutput, step: int) -> None:
     value = float(output.loss)
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         keys = ", ".join(str(key) for key in list(output.keys)[:8])
-        raise StageFailure("non_finite", f"the loss became {value} at step {step}; samples of the batch: {keys}")
+        raise StageFailure(
+            "non_finite", f"the loss became {value} at step {step}; samples of the batch: {keys}"
+        )
 
 
-def _log(ctx: StageContext, training: TrainingConfig, learners: Sequence[Learner], meter: "_Meter", done: int) -> None:
+def _log(
+    ctx: StageContext, training: TrainingConfig, learners: Sequence[Learner], meter: "_Meter", done: int
+) -> None:
     scalars, rate = meter.read()
     for learner in learners:
         scalars[f"learning_rate/{learner.name}"] = learner.learning_rate(done - 1)

@@ -1,0 +1,168 @@
+"""Images and captions to cached features: latents, text of student and teacher, teacher samples.
+
+Inputs: dataset, snapshot (vae/, text/; the component too when teacher samples are asked).
+Output: tar shards with an index whose attributes name every encoder that had a part. Every sample
+is accounted for: written, or quarantined with its reason.
+"""
+
+import hashlib
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from limbeck.contracts.generated import ExtractFeaturesSpec, StageResult, TeacherSamples
+from limbeck.data.features import KIND, SAMPLE_NOISE, Arrays, add_features
+from limbeck.data.images import ImageSet
+from limbeck.data.shards import ShardWriter
+from limbeck.evaluation.sampler import sample
+from limbeck.models.autoencoder import FrozenAutoencoder, to_unit
+from limbeck.models.sd3 import FrozenTeacher
+from limbeck.models.text import TextEncoder, WordTextEncoder, load_text_encoder
+from limbeck.objectives.flow import even_grid
+from limbeck.stages.context import StageContext, StageFailure, StopRequested, file_digest
+from limbeck.training.randomness import normal
+
+SAMPLE_OVERHEAD = 4096
+"""Bytes of tar headers, padding and the safetensors header of one sample."""
+
+
+def run(ctx: StageContext) -> StageResult:
+    spec: ExtractFeaturesSpec = ctx.spec
+    snapshot = ctx.input("snapshot")
+    autoencoder, student, teacher_text, teacher = _open(snapshot, spec)
+    images = ImageSet.load(ctx.input("dataset"), spec.quarantine_share)
+    _refuse_over_budget(spec, images, autoencoder, student, teacher_text)
+    wanted = spec.teacher_samples.samples if spec.teacher_samples else 0
+    if wanted > len(images):
+        raise StageFailure("bad_config", f"teacher_samples asks for {wanted}, the data set has {len(images)}")
+
+    # Pure functions of the inputs: an attempt that was killed starts over.
+    shutil.rmtree(ctx.output)
+    attributes = _attributes(spec, snapshot, autoencoder, student, teacher_text)
+    with ShardWriter(ctx.output, spec.samples_per_shard, attributes) as writer:
+        for key, reason in images.quarantined.items():
+            writer.quarantine(key, reason)
+        started = time.monotonic()
+        for first in range(0, len(images), spec.batch_size):
+            places = range(first, min(first + spec.batch_size, len(images)))
+            captions = images.captions(places)
+            columns: Arrays = {"latent": _half(autoencoder.encode(to_unit(images[places])))}
+            for role, encoder in (("student", student), ("teacher", teacher_text)):
+                tokens_BND, pooled_BP = encoder.encode(captions)
+                columns |= {f"{role}_text": _half(tokens_BND), f"{role}_pooled": _half(pooled_BP)}
+            rows = [{name: values[row] for name, values in columns.items()} for row in range(len(places))]
+            sampled = [place for place in places if place < wanted]
+            if teacher is not None and spec.teacher_samples is not None and sampled:
+                ends = _teacher_ends(teacher, spec.teacher_samples, teacher_text, captions, sampled)
+                for row, (place, end) in enumerate(zip(sampled, ends, strict=True)):
+                    rows[row] |= {"sample": end, "noise_position": np.array([place])}
+            for place, row in zip(places, rows, strict=True):
+                add_features(writer, images.keys[place], row, json.dumps(images.metadata[place]).encode())
+            ctx.progress(places.stop, len(images), places.stop / (time.monotonic() - started), 0.0)
+            if ctx.stop_requested():
+                raise StopRequested("extraction starts over in the next attempt")
+        index = writer.close()
+    metrics = {
+        "samples": float(index.total),
+        "quarantined": float(len(index.quarantined)),
+        "teacher_samples": float(wanted),
+        "bytes": float(sum(shard.bytes for shard in index.shards)),
+    }
+    warnings = [
+        f"{key} was quarantined: {reason}"[:1000] for key, reason in list(images.quarantined.items())[:20]
+    ]
+    return StageResult(metrics=metrics, warnings=warnings)
+
+
+def _open(
+    snapshot: Path, spec: ExtractFeaturesSpec
+) -> tuple[FrozenAutoencoder, TextEncoder, TextEncoder, FrozenTeacher | None]:
+    try:
+        component = spec.teacher_samples.component if spec.teacher_samples else None
+        return (
+            FrozenAutoencoder.load(snapshot),
+            WordTextEncoder(spec.student_text),
+            load_text_encoder(snapshot),
+            FrozenTeacher.load(snapshot, component) if component else None,
+        )
+    except (FileNotFoundError, ValueError, OSError) as error:
+        raise StageFailure("bad_input", f"input 'snapshot': {error}") from error
+
+
+def _half(value: torch.Tensor) -> np.ndarray:
+    return value.to(torch.float16).numpy()
+
+
+def _teacher_ends(
+    teacher: FrozenTeacher,
+    wanted: TeacherSamples,
+    encoder: TextEncoder,
+    captions: list[str],
+    places: list[int],
+) -> np.ndarray:
+    """Guided Euler endpoints on an even grid, one per place, float16 [B, C, H, W]."""
+    config = teacher.config
+    shape = (config.latent_channels, config.latent_size, config.latent_size)
+    text_BND, pooled_BP = encoder.encode(captions[: len(places)])
+    ends = sample(
+        teacher,
+        normal(wanted.seed, SAMPLE_NOISE, places, shape),
+        text_BND,
+        pooled_BP,
+        grid=even_grid(wanted.steps),
+        guidance_scale=wanted.guidance_scale,
+    )
+    if not torch.isfinite(ends).all():
+        raise StageFailure("non_finite", f"the teacher's samples {places[0]}..{places[-1]} are not finite")
+    return _half(ends)
+
+
+def _refuse_over_budget(
+    spec: ExtractFeaturesSpec,
+    images: ImageSet,
+    autoencoder: FrozenAutoencoder,
+    student: TextEncoder,
+    teacher: TextEncoder,
+) -> None:
+    """Fails before anything is computed when the cache would not fit (19.9 MB a tapped layer and sample
+    at 1024 px is why features of layers are never cached, training.md F.4)."""
+    edge = images.pixels_NHWC.shape[1] // autoencoder.factor
+    latent = 2 * autoencoder.latent_channels * edge * edge
+    text = sum(2 * encoder.width * (encoder.tokens + 1) for encoder in (student, teacher))
+    samples = spec.teacher_samples.samples if spec.teacher_samples else 0
+    total = len(images) * (latent + text + SAMPLE_OVERHEAD) + samples * latent
+    if total > spec.budget_bytes:
+        raise StageFailure(
+            "bad_config",
+            f"the feature cache takes about {total:,} bytes ({len(images):,} samples x ({latent:,} latent + "
+            f"{text:,} text + {SAMPLE_OVERHEAD:,} headers)); budget_bytes allows {spec.budget_bytes:,}",
+        )
+
+
+def snapshot_digest(snapshot: Path) -> str:
+    """SHA-256 over the sorted (path, SHA-256) list of a snapshot's files."""
+    files = sorted(path for path in snapshot.rglob("*") if path.is_file())
+    listing = [[path.relative_to(snapshot).as_posix(), file_digest(path)] for path in files]
+    return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+
+
+def _attributes(
+    spec: ExtractFeaturesSpec,
+    snapshot: Path,
+    autoencoder: FrozenAutoencoder,
+    student: TextEncoder,
+    teacher: TextEncoder,
+) -> dict[str, Any]:
+    return {
+        "kind": KIND,
+        "snapshot": snapshot_digest(snapshot),
+        "latent": {"shift": autoencoder.shift, "scale": autoencoder.scale, "factor": autoencoder.factor},
+        "student_text": {"digest": student.digest(), "tokens": student.tokens, "width": student.width},
+        "teacher_text": {"digest": teacher.digest(), "tokens": teacher.tokens, "width": teacher.width},
+        "teacher_samples": spec.teacher_samples.model_dump() if spec.teacher_samples else None,
+    }

@@ -1,0 +1,121 @@
+"""Rectified-flow training of any denoiser on cached features: base student, control, tiny teacher.
+
+Inputs: features; optionally initial (a denoiser tree of the same configuration to go on from).
+Output: a denoiser tree with raw and EMA weights and the optimizer's state.
+"""
+
+from limbeck.contracts.generated import PretrainSpec, StageResult
+from limbeck.data.features import FeatureSet
+from limbeck.models.store import (
+    DenoiserCard,
+    Trained,
+    build_denoiser,
+    load_card,
+    load_weights,
+    save_denoiser,
+)
+from limbeck.objectives.flow import draw_time, interpolate, velocity_target
+from limbeck.stages.context import StageContext, StageFailure
+from limbeck.training.checkpoint import load_tensors
+from limbeck.training.loop import Learner, StepOutput, train
+from limbeck.training.randomness import batch_positions, normal, shuffled, uniform
+from limbeck.training.seeding import seeded_build
+from limbeck.training.statistics import BinMeans, HeldOutVelocity
+
+
+def held_out_count(samples: int) -> int:
+    """Last samples of a feature set that no training step sees: 320, or a tenth of a small set."""
+    return min(320, max(1, samples // 10))
+
+
+def run(ctx: StageContext) -> StageResult:
+    spec: PretrainSpec = ctx.spec
+    training, seed = spec.training, spec.training.seed
+    features = FeatureSet.load(ctx.input("features"), spec.text)
+    denoiser = seeded_build(seed, lambda: build_denoiser(spec.model))
+    learner = Learner("denoiser", {"model": denoiser}, training.optimizer, training.steps, training.ema_decay)
+    trained_before = _continue_from(ctx, learner) if "initial" in ctx.inputs else 0
+
+    held_out = held_out_count(len(features))
+    count = len(features) - held_out
+    validation = HeldOutVelocity(lambda indices: features.batch([count + i for i in indices]), held_out)
+    loss_by_t = BinMeans()
+
+    def step(step: int) -> StepOutput:
+        positions = batch_positions(step, training.batch_size)
+        chosen = shuffled(seed, "order", positions, count)
+        batch = features.batch(chosen).without_captions(
+            uniform(seed, "caption dropout", positions) < training.caption_dropout
+        )
+        t_B = draw_time(spec.time, seed, "t", positions)
+        noise = normal(seed, "noise", positions, features.latent_shape)
+        x_t = interpolate(batch.latent_BCHW, noise, t_B)
+        predicted = denoiser(x_t, t_B, batch.text_BND, batch.pooled_BP)
+        error = predicted - velocity_target(batch.latent_BCHW, noise)
+        error_B = error.float().square().flatten(1).mean(1)
+        loss_by_t.add(t_B, error_B)
+        norm = learner.update(error_B.mean(), step)
+        loss = error_B.detach().mean()
+        return StepOutput(loss=loss, scalars={"loss/task": loss, "gradient_norm": norm}, keys=chosen)
+
+    final: dict[str, float] = {}
+
+    def validate(done: int) -> None:
+        with learner.ema["model"].applied(denoiser):
+            by_t = validation.error_by_t(validation.velocities(denoiser))
+        final["validation_task"] = sum(by_t) / len(by_t)
+        ctx.log_array(done, "validation/task_by_t", by_t)
+        ctx.log_array(done, "training/task_by_t", loss_by_t.read())
+        ctx.log_scalars(done, {"validation/task": final["validation_task"]})
+
+    loss = train(ctx=ctx, training=training, learners=[learner], step_fn=step, validate_fn=validate)
+    card = DenoiserCard(
+        config=spec.model,
+        text=spec.text,
+        time=spec.time,
+        trained=Trained(stage="pretrain", steps=trained_before + training.steps),
+    )
+    save_denoiser(
+        ctx.output,
+        card,
+        raw=dict(denoiser.state_dict()),
+        ema=learner.ema["model"].weights,
+        optimizer=learner.optimizer.state_tensors(),
+    )
+    parameters = sum(p.numel() for p in denoiser.parameters())
+    return StageResult(metrics={"loss_task": loss, "parameters": float(parameters), **final})
+
+
+def _continue_from(ctx: StageContext, learner: Learner) -> int:
+    """Loads the initial denoiser; returns the steps it was trained for.
+
+    With `carry_optimizer` the raw weights, their EMA and the optimizer go on as if nothing had
+    happened (a leg of a long training); without, a new training starts from the EMA.
+    """
+    spec: PretrainSpec = ctx.spec
+    folder = ctx.input("initial")
+    card = load_card(folder)
+    if card.config != spec.model:
+        raise StageFailure(
+            "bad_input",
+            f"the initial denoiser has another configuration: {card.config.model_dump_json()}, "
+            f"the stage asks for {spec.model.model_dump_json()}",
+        )
+    if card.trained.few_step:
+        raise StageFailure(
+            "bad_input", "the initial denoiser was taken to few steps; pretrain needs one that was not"
+        )
+    denoiser, ema = learner.modules["model"], learner.ema["model"]
+    averaged = load_tensors(folder / "ema.safetensors")
+    if spec.carry_optimizer:
+        if not (folder / "optimizer.safetensors").is_file():
+            raise StageFailure(
+                "bad_input", "carry_optimizer: the initial denoiser has no optimizer.safetensors"
+            )
+        load_weights(denoiser, load_tensors(folder / "raw.safetensors"))
+        learner.optimizer.load_state_tensors(load_tensors(folder / "optimizer.safetensors"))
+        learner.ema_updates_before = card.trained.steps
+    else:
+        load_weights(denoiser, averaged)
+    ema.load({name: value for name, value in averaged.items() if name in ema.weights})
+    return card.trained.steps

@@ -1,0 +1,24 @@
+"""Writes procedural scenes as tar shards, so that the toy data take the same way as anybody's."""
+
+import shutil
+
+from limbeck.contracts.generated import RenderDatasetSpec, StageResult
+from limbeck.data.shapes.dataset import write_shapes
+from limbeck.stages.context import StageContext
+
+
+def run(ctx: StageContext) -> StageResult:
+    spec: RenderDatasetSpec = ctx.spec
+    # A scene is a pure function of (seed, split, index): an attempt that was killed starts over.
+    shutil.rmtree(ctx.output)
+    index = write_shapes(
+        ctx.output,
+        seed=spec.seed,
+        split=spec.split,
+        count=spec.samples,
+        resolution=spec.resolution,
+        samples_per_shard=spec.samples_per_shard,
+    )
+    size = sum(shard.bytes for shard in index.shards)
+    ctx.progress(spec.samples, spec.samples, 0.0, 0.0)
+    return StageResult(metrics={"samples": float(index.total), "bytes": float(size)})
