@@ -17,6 +17,20 @@ interface Glue {
   SchemaEngine: typeof SchemaEngine
 }
 
+/**
+ * The adapter cuts a script at every semicolon, also inside a function's body or a comment. Sent whole, it is
+ * one implicit transaction too: a migration that fails leaves nothing behind.
+ */
+class WholeScripts extends PrismaPg {
+  override async connect() {
+    const connection = await super.connect()
+    connection.executeScript = async (script) => {
+      await connection.underlyingDriver().query(script)
+    }
+    return connection
+  }
+}
+
 let loaded: Promise<Glue> | undefined
 
 /** The package's own entry imports the .wasm file as a module, which Node runs only with a warning. */
@@ -38,7 +52,7 @@ async function load(): Promise<Glue> {
 export async function withSchemaEngine<T>(url: string, use: (engine: SchemaEngine) => Promise<T>): Promise<T> {
   loaded ??= load()
   const { SchemaEngine } = await loaded
-  const adapter = new PrismaPg({ connectionString: url, connectionTimeoutMillis: 5_000, max: 2 })
+  const adapter = new WholeScripts({ connectionString: url, connectionTimeoutMillis: 5_000, max: 2 })
   const schema = await readFile(SCHEMA_PATH, 'utf8')
   const engine = await SchemaEngine.new(
     { datamodels: [['schema.prisma', schema]] },
