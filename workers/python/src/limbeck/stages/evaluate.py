@@ -35,6 +35,7 @@ from limbeck.models.autoencoder import FrozenAutoencoder, to_bytes
 from limbeck.models.sd3 import FrozenTeacher
 from limbeck.models.store import Denoiser, load_denoiser
 from limbeck.models.text import TextEncoder, WordTextEncoder, load_text_encoder
+from limbeck.models.tiny_decoder import load_decoder
 from limbeck.objectives.flow import even_grid
 from limbeck.stages.context import StageContext, StageFailure, StopRequested
 
@@ -211,7 +212,7 @@ def _candidate(ctx: StageContext) -> Candidate:
         denoiser=denoiser,
         parameters=parameters,
         encoder=_encoder(ctx),
-        decode=autoencoder.decode,
+        decode=load_decoder(ctx.input("decoder")) if "decoder" in ctx.inputs else autoencoder.decode,
         latent_shape=(autoencoder.latent_channels, size, size),
         trained_grids=grids,
     )
