@@ -9,7 +9,9 @@ from limbeck.models.ladd_heads import LaddHeads, head_inputs
 from limbeck.models.projector import FeatureProjector, feature_loss, feature_target
 from limbeck.models.tiny_decoder import TinyDecoder
 
-SNAPGEN_DECODER = TinyDecoderConfig(latent_channels=16, widths=[256, 256, 128, 64], blocks=[3, 2, 1, 1], norm_groups=32)
+SNAPGEN_DECODER = TinyDecoderConfig(
+    latent_channels=16, widths=[256, 256, 128, 64], blocks=[3, 2, 1, 1], norm_groups=32
+)
 
 
 def test_decoder_has_the_published_count() -> None:
@@ -25,13 +27,17 @@ def test_decoder_reduces_channels_before_each_upsampling() -> None:
 
 
 def test_decoder_blocks_have_one_norm_and_one_activation() -> None:
-    block = TinyDecoder(TinyDecoderConfig(latent_channels=4, widths=[16, 8], blocks=[1, 1], norm_groups=4)).stages[0][0]
+    block = TinyDecoder(
+        TinyDecoderConfig(latent_channels=4, widths=[16, 8], blocks=[1, 1], norm_groups=4)
+    ).stages[0][0]
     assert sum(isinstance(m, torch.nn.GroupNorm) for m in block.modules()) == 1
     assert sum(isinstance(m, torch.nn.SiLU) for m in block.modules()) == 1
 
 
 def test_tiny_decoder_takes_16x16x4_to_64x64() -> None:
-    decoder = TinyDecoder(TinyDecoderConfig(latent_channels=4, widths=[32, 24, 16], blocks=[1, 1, 1], norm_groups=8))
+    decoder = TinyDecoder(
+        TinyDecoderConfig(latent_channels=4, widths=[32, 24, 16], blocks=[1, 1, 1], norm_groups=8)
+    )
     assert decoder.factor == 4
     assert decoder(torch.randn(2, 4, 16, 16)).shape == (2, 3, 64, 64)
 
@@ -51,7 +57,9 @@ def test_projector_tokens_are_in_row_order() -> None:
     projector = FeatureProjector(3, 5, 2)
     features = torch.zeros(1, 3, 8, 8)
     reference = projector(features)
-    features[0, :, 2, 7] = 100.0  # patch row 1, column 3 of 4; the 3x3 of its left and upper neighbours see it not
+    features[0, :, 2, 7] = (
+        100.0  # patch row 1, column 3 of 4; the 3x3 of its left and upper neighbours see it not
+    )
     changed = (projector(features) - reference).abs().sum(-1)[0].nonzero().flatten().tolist()
     assert changed == [1 * 4 + 3]
 

@@ -20,9 +20,15 @@ from limbeck.models.unet import (
 def snapgen(**changes: object) -> UnetConfig:
     """The configuration of paper.md 1.4; the context's width tells the two published counts apart."""
     stages = [
-        UnetStage(channels=256, heads=4, down_blocks=1, up_blocks=2, transformer_blocks=1, self_attention=False),
-        UnetStage(channels=512, heads=8, down_blocks=2, up_blocks=3, transformer_blocks=2, self_attention=False),
-        UnetStage(channels=896, heads=14, down_blocks=2, up_blocks=3, transformer_blocks=4, self_attention=True),
+        UnetStage(
+            channels=256, heads=4, down_blocks=1, up_blocks=2, transformer_blocks=1, self_attention=False
+        ),
+        UnetStage(
+            channels=512, heads=8, down_blocks=2, up_blocks=3, transformer_blocks=2, self_attention=False
+        ),
+        UnetStage(
+            channels=896, heads=14, down_blocks=2, up_blocks=3, transformer_blocks=4, self_attention=True
+        ),
     ]
     defaults = {
         "architecture": "unet",
@@ -38,8 +44,12 @@ def snapgen(**changes: object) -> UnetConfig:
 
 def toy(**changes: object) -> UnetConfig:
     stages = [
-        UnetStage(channels=8, heads=1, down_blocks=1, up_blocks=2, transformer_blocks=1, self_attention=False),
-        UnetStage(channels=16, heads=2, down_blocks=1, up_blocks=2, transformer_blocks=1, self_attention=True),
+        UnetStage(
+            channels=8, heads=1, down_blocks=1, up_blocks=2, transformer_blocks=1, self_attention=False
+        ),
+        UnetStage(
+            channels=16, heads=2, down_blocks=1, up_blocks=2, transformer_blocks=1, self_attention=True
+        ),
     ]
     defaults = {
         "architecture": "unet",
@@ -93,7 +103,7 @@ def test_the_context_alone_makes_the_two_counts_differ() -> None:
 
 
 def test_each_step_of_the_design_path_changes_the_count_as_published() -> None:
-    """Section 1.2: from dense to separable -24 %, FFN 4 -> 3 -12 %, MHSA -> MQA -16 % (of what stood before)."""
+    """Section 1.2, each of what stood before it: dense to separable -24 %, FFN 4 to 3 -12 %, MQA -16 %."""
     wide = snapgen(context_width=768, latent_channels=4)
     mha = wide.model_copy(update={"attention": "mha"})
     ffn4 = mha.model_copy(update={"ffn_ratio": 4.0})
@@ -223,7 +233,9 @@ def test_time_features_are_those_of_1000_t_in_float32() -> None:
     features = time_features(torch.tensor([0.25], dtype=torch.float64), 8)
     expected = [250.0 * 10_000.0 ** (-i / 4) for i in range(4)]
     assert features.dtype == torch.float32
-    assert features[0].tolist() == pytest.approx([*map(math.cos, expected), *map(math.sin, expected)], abs=1e-4)
+    assert features[0].tolist() == pytest.approx(
+        [*map(math.cos, expected), *map(math.sin, expected)], abs=1e-4
+    )
 
 
 @pytest.mark.parametrize(

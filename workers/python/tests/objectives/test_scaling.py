@@ -132,7 +132,9 @@ def test_an_undetached_ratio_would_lose_the_teacher() -> None:
     attached = a_B * task_B + (1 - a_B) * (task_B / kd_B) * kd_B
     ours = scaled({"output": 1.0}, ratio="per_sample").combine(losses(16)[0], task_B, {"output": kd_B})
     task_alone = torch.autograd.grad(task_B.mean(), student, retain_graph=True)[0]
-    torch.testing.assert_close(torch.autograd.grad(attached.mean(), student, retain_graph=True)[0], task_alone)
+    torch.testing.assert_close(
+        torch.autograd.grad(attached.mean(), student, retain_graph=True)[0], task_alone
+    )
     assert float((torch.autograd.grad(ours.total, student)[0] - task_alone).abs().max()) > 1e-3
 
 
@@ -144,7 +146,9 @@ def test_the_gradient_is_the_stated_mixture_of_task_and_distillation() -> None:
     scaling.observe(t_B, task_B, {"output": kd_B})
     parts = scaling.combine(t_B, task_B, {"output": kd_B})
     a_B = task_weight(t_B, "A")
-    expected = (a_B * 2 * (student - 0.3) + 3.0 * (1 - a_B) * parts.ratio["output"] * 2 * (student - 2.0)) / 16
+    expected = (
+        a_B * 2 * (student - 0.3) + 3.0 * (1 - a_B) * parts.ratio["output"] * 2 * (student - 2.0)
+    ) / 16
     torch.testing.assert_close(torch.autograd.grad(parts.total, student)[0], expected.detach())
     torch.testing.assert_close(parts.weight["output"], 3.0 * (1 - a_B) * parts.ratio["output"])
 
@@ -191,7 +195,9 @@ def test_mode_global_has_one_ratio_for_all_times() -> None:
     scaling.observe(t_B, task_B, terms)
     parts = scaling.combine(t_B, task_B, terms)
     assert len(parts.ratio["output"].unique()) == 1
-    assert float(parts.ratio["output"][0]) == pytest.approx(float(task_B.mean() / terms["output"].mean()), rel=1e-5)
+    assert float(parts.ratio["output"][0]) == pytest.approx(
+        float(task_B.mean() / terms["output"].mean()), rel=1e-5
+    )
 
 
 def test_mode_none_is_the_plain_sum() -> None:
@@ -246,13 +252,18 @@ def test_a_bin_without_samples_keeps_its_mean() -> None:
 def test_the_ratio_is_clamped_and_the_hits_are_counted() -> None:
     t_B = torch.full((4,), 0.5)
     scaling = scaled({"output": 1.0}, ratio="per_sample", ratio_limits=(0.5, 2.0))
-    parts = scaling.combine(t_B, torch.tensor([1.0, 1.0, 1.0, 1.0]), {"output": torch.tensor([1e-9, 1.0, 10.0, 0.8])})
+    parts = scaling.combine(
+        t_B, torch.tensor([1.0, 1.0, 1.0, 1.0]), {"output": torch.tensor([1e-9, 1.0, 10.0, 0.8])}
+    )
     assert parts.ratio["output"].tolist() == pytest.approx([2.0, 1.0, 0.5, 1.25])
     assert float(parts.clamped["output"]) == 0.5
 
 
 @settings(max_examples=30)
-@given(st.lists(st.floats(2.0**-20, 2.0**20, width=32), min_size=4, max_size=4), st.sampled_from(["timestep", "equal", "global"]))
+@given(
+    st.lists(st.floats(2.0**-20, 2.0**20, width=32), min_size=4, max_size=4),
+    st.sampled_from(["timestep", "equal", "global"]),
+)
 def test_any_positive_losses_give_a_finite_total_within_the_limits(values: list[float], mode: str) -> None:
     t_B, kd_B = torch.tensor([0.0, 0.2, 0.8, 1.0]), torch.tensor(values)
     scaling = scaled({"output": 1.0}, mode=mode)

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-
-from limbeck.stages import distill
-from limbeck.stages.context import StageFailure
 from toys import distillation as toy
 from toys.kill import run_and_kill, weights
 from toys.metrics import arrays, scalars
+
+from limbeck.stages import distill
+from limbeck.stages.context import StageFailure
 
 torch.set_num_threads(1)
 
@@ -62,14 +62,18 @@ def test_logs_every_term_raw_and_by_time(tmp_path: Path, inputs: dict[str, Path]
     assert None not in arrays(tmp_path, "validation/task_by_t")[-1]
 
 
-def test_the_total_is_about_twice_the_task_loss_by_construction(tmp_path: Path, inputs: dict[str, Path]) -> None:
+def test_the_total_is_about_twice_the_task_loss_by_construction(
+    tmp_path: Path, inputs: dict[str, Path]
+) -> None:
     distill.run(toy.context(tmp_path, spec(scaling={"ratio": "per_sample"}), inputs))
     for total, task in zip(scalars(tmp_path, "loss"), scalars(tmp_path, "loss/task"), strict=True):
         assert total == pytest.approx(2 * task, rel=1e-5)
 
 
 def test_the_student_comes_closer_to_its_teacher(tmp_path: Path, inputs: dict[str, Path]) -> None:
-    brief = toy.training(24, validate_every=6, optimizer=toy.optimizer(1e-2), checkpoint_every=100, ema_decay=0.5)
+    brief = toy.training(
+        24, validate_every=6, optimizer=toy.optimizer(1e-2), checkpoint_every=100, ema_decay=0.5
+    )
     heavy = {"output_weight": 20.0, "feature_weight": 20.0}  # the toy's data are noise; the teacher must lead
     distill.run(toy.context(tmp_path, spec(training=brief, **heavy), inputs))
     gaps = [sum(values) for values in arrays(tmp_path, "validation/output_kd_by_t")]
@@ -122,7 +126,9 @@ def test_a_teacher_worse_than_the_base_is_refused_naming_the_bins(
 ) -> None:
     # The toy base predicts nearly 0, whose loss is about 2; this teacher's random answers are worse.
     worse = {**inputs, "snapshot": toy.write_snapshot(tmp_path / "worse", noise=1.0)}
-    with pytest.raises(StageFailure, match=r"held-out loss is above .* of 20 bins of t: 0\.00-0\.05") as failure:
+    with pytest.raises(
+        StageFailure, match=r"held-out loss is above .* of 20 bins of t: 0\.00-0\.05"
+    ) as failure:
         distill.run(toy.context(tmp_path / "refuse", spec(teacher_gate="refuse"), worse))
     assert failure.value.reason == "teacher_gate"
     result = distill.run(toy.context(tmp_path / "warn", spec(), worse))
@@ -169,11 +175,17 @@ def test_killed_at_a_random_step_and_resumed_gives_the_same_bits(
 ) -> None:
     step = random.SystemRandom().randint(3, 12)
     print(f"killed after step {step}")
-    undisturbed = toy.context(tmp_path / "whole", spec(training=toy.training(40, checkpoint_every=100)), inputs)
+    undisturbed = toy.context(
+        tmp_path / "whole", spec(training=toy.training(40, checkpoint_every=100)), inputs
+    )
     distill.run(undisturbed)
     job = spec(training=toy.training(40, checkpoint_every=3))
     checkpoint = run_and_kill(tmp_path / "killed", job, inputs, step)
     resumed = toy.context(tmp_path / "resumed", job, inputs, resume=checkpoint)
     distill.run(resumed)
     assert weights(resumed.output) == weights(undisturbed.output)
-    assert weights(undisturbed.output).keys() == {"raw.safetensors", "ema.safetensors", "projector.safetensors"}
+    assert weights(undisturbed.output).keys() == {
+        "raw.safetensors",
+        "ema.safetensors",
+        "projector.safetensors",
+    }

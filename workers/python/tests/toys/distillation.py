@@ -20,8 +20,8 @@ from limbeck.data.features import KIND, add_features
 from limbeck.data.shards import ShardWriter
 from limbeck.models.autoencoder import build_autoencoder
 from limbeck.models.store import DenoiserCard, Trained, build_denoiser, save_denoiser, write_component
-from limbeck.training.randomness import normal
 from limbeck.stages.context import StageContext
+from limbeck.training.randomness import normal
 from limbeck.training.seeding import seeded_build
 
 SAMPLES = 40
@@ -47,8 +47,12 @@ STUDENT = UnetConfig(
     latent_size=LATENT[1],
     context_width=STUDENT_WIDTH,
     stages=[
-        UnetStage(channels=8, heads=1, down_blocks=1, up_blocks=2, transformer_blocks=1, self_attention=False),
-        UnetStage(channels=12, heads=2, down_blocks=1, up_blocks=2, transformer_blocks=1, self_attention=True),
+        UnetStage(
+            channels=8, heads=1, down_blocks=1, up_blocks=2, transformer_blocks=1, self_attention=False
+        ),
+        UnetStage(
+            channels=12, heads=2, down_blocks=1, up_blocks=2, transformer_blocks=1, self_attention=True
+        ),
     ],
     middle_transformer_blocks=1,
     head_width=4,
@@ -66,11 +70,13 @@ def write_features(
     teacher_samples: int = 0,
     keys: Sequence[str] | None = None,
     text_seed: int = 1,
+    offset: float = 0.0,
 ) -> Path:
-    """A feature tree of random latents and texts; the first `teacher_samples` also hold a sample."""
+    """A feature tree of random latents (around `offset`) and texts; the first `teacher_samples` also
+    hold a sample."""
     places = range(samples)
     columns = {
-        "latent": normal(1, "toy latent", places, LATENT),
+        "latent": offset + normal(1, "toy latent", places, LATENT),
         "student_text": normal(text_seed, "toy student text", places, (TOKENS, STUDENT_WIDTH)),
         "student_pooled": normal(text_seed, "toy student pooled", places, (STUDENT_WIDTH,)),
         "teacher_text": normal(text_seed, "toy teacher text", places, (TOKENS, TEACHER_WIDTH)),
@@ -82,7 +88,10 @@ def write_features(
         for place in places:
             arrays = {name: values[place].numpy().astype(np.float16) for name, values in columns.items()}
             if place < teacher_samples:
-                arrays |= {"sample": ends[place].numpy().astype(np.float16), "noise_position": np.array([place])}
+                arrays |= {
+                    "sample": ends[place].numpy().astype(np.float16),
+                    "noise_position": np.array([place]),
+                }
             add_features(writer, keys[place] if keys else f"toy-{place:04d}", arrays, b"{}")
     return folder
 
@@ -137,5 +146,7 @@ def training(steps: int, **changes: object) -> dict[str, Any]:
     }
 
 
-def context(workdir: Path, spec: dict[str, Any], inputs: dict[str, Path], resume: Path | None = None) -> StageContext:
+def context(
+    workdir: Path, spec: dict[str, Any], inputs: dict[str, Path], resume: Path | None = None
+) -> StageContext:
     return StageContext(workdir, parse_stage_spec(spec), inputs, resume)

@@ -43,9 +43,9 @@ def _wait_for_step(child: subprocess.Popen[bytes], workdir: Path, step: int) -> 
     deadline = time.monotonic() + LONGEST
     metrics = workdir / "spool" / "metrics.ndjson"
     while time.monotonic() < deadline and child.poll() is None:
-        if metrics.exists() and metrics.read_text().endswith("\n"):
-            if any(line.get("progress", {}).get("step", 0) >= step for line in lines(workdir)):
-                return
+        whole_lines = metrics.exists() and metrics.read_text().endswith("\n")
+        if whole_lines and any(line.get("progress", {}).get("step", 0) >= step for line in lines(workdir)):
+            return
         time.sleep(0.002)
     raise AssertionError(f"step {step} never came: {(workdir / 'child.log').read_text()}")
 

@@ -116,6 +116,9 @@ class Attention(nn.Module):
     batched matmul, and its result is already in token order.
     """
 
+    rope_cos: Tensor
+    rope_sin: Tensor
+
     def __init__(
         self, config: UnetConfig, width: int, context: int, heads: int, size: int, rope_keys: bool
     ) -> None:
@@ -349,6 +352,7 @@ class EfficientUNet(nn.Module):
         x_BCHW = self.conv_in(x_BCHW)
         skips = [x_BCHW]
         for index, units in enumerate(self.down):
+            assert isinstance(units, nn.ModuleList)
             for unit in units:
                 x_BCHW = unit(x_BCHW, time_BE, text_BNC)
                 skips.append(x_BCHW)
@@ -357,6 +361,7 @@ class EfficientUNet(nn.Module):
                 skips.append(x_BCHW)
         x_BCHW = self.middle_out(self.middle_in(x_BCHW, time_BE, text_BNC), time_BE)
         for index, units in enumerate(self.up):
+            assert isinstance(units, nn.ModuleList)
             for unit in units:
                 x_BCHW = unit(torch.cat([x_BCHW, skips.pop()], dim=1), time_BE, text_BNC)
             if index < len(self.upsamplers):

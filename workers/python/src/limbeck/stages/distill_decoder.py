@@ -4,7 +4,11 @@ Inputs: features (latents), dataset (their images, matched by key), snapshot (va
 tree. Loss: L1 to the image + teacher_weight x L1 to the teacher decoder's output on the same latent.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from limbeck.contracts.generated import DistillDecoderSpec, StageResult
@@ -19,6 +23,8 @@ from limbeck.training.loop import Learner, StepOutput, train
 from limbeck.training.randomness import batch_positions, shuffled
 from limbeck.training.seeding import seeded_build
 
+Places = Sequence[int] | NDArray[np.int64]
+
 CHUNK = 64
 """Held-out images a forward."""
 
@@ -32,9 +38,7 @@ def run(ctx: StageContext) -> StageResult:
     _check(decoder, features, images)
     autoencoder = _open_autoencoder(ctx, decoder)
     teacher = _TeacherImages(autoencoder, features, images.edge)
-    learner = Learner(
-        "decoder", {"decoder": decoder}, training.optimizer, training.steps, training.ema_decay
-    )
+    learner = Learner("decoder", {"decoder": decoder}, training.optimizer, training.steps, training.ema_decay)
     held_out = held_out_count(len(features))
     count = len(features) - held_out
 
@@ -49,7 +53,9 @@ def run(ctx: StageContext) -> StageResult:
             loss, scalars["loss/teacher_l1"] = image + spec.teacher_weight * follow, follow.detach()
         norm = learner.update(loss, step)
         return StepOutput(
-            loss=loss.detach(), scalars={**scalars, "gradient_norm": norm}, keys=[features.keys[i] for i in chosen]
+            loss=loss.detach(),
+            scalars={**scalars, "gradient_norm": norm},
+            keys=[features.keys[i] for i in chosen],
         )
 
     final: dict[str, float] = {}
@@ -89,8 +95,8 @@ class _Images:
         self._places = [place_of[key] for key in features.keys]
         self.edge = images.pixels_NHWC.shape[1]
 
-    def __getitem__(self, places: object) -> Tensor:
-        return to_unit(self._images[[self._places[int(place)] for place in places]])  # type: ignore[attr-defined]
+    def __getitem__(self, places: Places) -> Tensor:
+        return to_unit(self._images[[self._places[int(place)] for place in places]])
 
 
 class _TeacherImages:
@@ -102,11 +108,13 @@ class _TeacherImages:
     def __init__(self, autoencoder: FrozenAutoencoder, features: FeatureSet, edge: int) -> None:
         self._autoencoder = autoencoder
         total = len(features) * edge * edge * 3
-        self._kept = torch.empty(len(features), edge, edge, 3, dtype=torch.uint8) if total <= RAM_LIMIT else None
+        self._kept = (
+            torch.empty(len(features), edge, edge, 3, dtype=torch.uint8) if total <= RAM_LIMIT else None
+        )
         self._known = torch.zeros(len(features), dtype=torch.bool)
 
-    def decode(self, places: object, z_BCHW: Tensor) -> Tensor:
-        index = torch.as_tensor(places)
+    def decode(self, places: Places, z_BCHW: Tensor) -> Tensor:
+        index = torch.as_tensor(np.asarray(places))
         if self._kept is None:
             return to_unit(to_bytes(self._autoencoder.decode(z_BCHW)))
         new = ~self._known[index]
@@ -141,10 +149,12 @@ def _check(decoder: TinyDecoder, features: FeatureSet, images: _Images) -> None:
     channels, height, _ = features.latent_shape
     if channels != decoder.config.latent_channels:
         raise StageFailure(
-            "bad_config", f"decoder.latent_channels is {decoder.config.latent_channels}, the features have {channels}"
+            "bad_config",
+            f"decoder.latent_channels is {decoder.config.latent_channels}, the features have {channels}",
         )
     if height * decoder.factor != images.edge:
         raise StageFailure(
             "bad_input",
-            f"latents of edge {height} decode to {height * decoder.factor} pixels, the images have {images.edge}",
+            f"latents of edge {height} decode to {height * decoder.factor} pixels,"
+            f" the images have {images.edge}",
         )
