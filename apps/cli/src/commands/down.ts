@@ -5,8 +5,13 @@ import type { Command } from 'commander'
 export function registerDown(program: Command): void {
   program
     .command('down')
-    .description('stop the embedded stack; its data stays')
-    .action(async () => {
-      stdout.write((await down()) ? 'The stack is down.\n' : 'The stack was not running.\n')
+    .description('stop the embedded stack; its data stays unless --erase is given')
+    .option('--erase', 'remove its data, passwords and ports as well')
+    .action(async (options: { erase?: boolean }) => {
+      stdout.write(
+        (await down({ erase: options.erase === true }))
+          ? 'The stack is down.\n'
+          : 'The stack was not running.\n',
+      )
     })
 }

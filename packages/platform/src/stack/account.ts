@@ -10,6 +10,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -45,10 +46,19 @@ function canReach(folder: string, account: { uid: number; gid: number }): boolea
 function makeOutsideFolder(account: { uid: number; gid: number }, stateDir: string): string {
   const parent = existsSync('/var/lib') ? '/var/lib' : '/var/tmp'
   const folder = mkdtempSync(join(parent, 'limbeck-'))
-  writeFileSync(join(folder, 'BELONGS_TO'), `PostgreSQL data of the Limbeck stack in ${stateDir}\n`)
+  writeFileSync(join(folder, 'BELONGS_TO'), ownerNote(stateDir))
   chownSync(folder, account.uid, account.gid)
   chmodSync(folder, 0o700)
   return folder
+}
+
+const ownerNote = (stateDir: string) => `PostgreSQL data of the Limbeck stack in ${stateDir}\n`
+
+/** Removes such a folder, and only one that says it is this stack's. */
+export function removeOutsideFolder(folder: string, stateDir: string): void {
+  const note = join(folder, 'BELONGS_TO')
+  if (existsSync(note) && readFileSync(note, 'utf8') === ownerNote(stateDir))
+    rmSync(folder, { recursive: true, force: true })
 }
 
 /** Chooses the account at the stack's first start. @returns null where this process is not root. */

@@ -16,6 +16,7 @@ import { lockHolder, tryFileLock } from '../process/file-lock.ts'
 import { isAlive, signalProcess, waitForEnd } from '../process/identity.ts'
 import { askSupervisor } from './control.ts'
 import { StackError, type StackErrorCode } from './errors.ts'
+import { eraseStack } from './initialise.ts'
 import { makeStackFolders, stackPaths } from './paths.ts'
 import { probePostgres, probeS3, probeValkey } from './probes.ts'
 import { readRecords, writeRecords } from './records.ts'
@@ -27,6 +28,11 @@ export interface UpOptions {
   readonly newPorts?: boolean
   /** Called whenever a service's state changes, for progress lines. */
   readonly onProgress?: (services: readonly ServiceStatus[]) => void
+}
+
+export interface DownOptions {
+  /** Removes the stack's data, passwords and ports as well. */
+  readonly erase?: boolean
 }
 
 export interface StackInfo {
@@ -188,9 +194,15 @@ function reasonOf(error: unknown): string {
  * Processes that a killed supervisor left are ended too. No other process is touched.
  * @returns whether anything was running.
  */
-export async function down(): Promise<boolean> {
+export async function down(options: DownOptions = {}): Promise<boolean> {
   const { state_dir } = loadLocalConfig()
   if (!existsSync(state_dir)) return false
+  const wasRunning = await stopAll(state_dir)
+  if (options.erase === true) eraseStack(state_dir)
+  return wasRunning
+}
+
+async function stopAll(state_dir: string): Promise<boolean> {
   const paths = stackPaths(state_dir)
   const supervisor = lockHolder(paths.lock)
   if (supervisor !== undefined) {

@@ -1,8 +1,9 @@
 /** The stack's first start: ports and account chosen once, room on the disk checked at every start. */
 import { randomBytes } from 'node:crypto'
-import { statfsSync } from 'node:fs'
+import { rmSync, statfsSync } from 'node:fs'
+import { join } from 'node:path'
 import { writeFileAtomic } from '../files.ts'
-import { checkPostgresAccount, choosePostgresAccount } from './account.ts'
+import { checkPostgresAccount, choosePostgresAccount, removeOutsideFolder } from './account.ts'
 import { StackError } from './errors.ts'
 import { chooseFreePorts } from './ports.ts'
 import { type PortName, portNames, readStackFile, type StackFile, stackFilePath } from './stack-file.ts'
@@ -46,4 +47,12 @@ export async function initialiseStack(
         }
   writeFileAtomic(stackFilePath(stateDir), `${JSON.stringify(stack, null, 2)}\n`)
   return stack
+}
+
+/** Removes everything that the stack made, the folder outside the checkout included. It must be down. */
+export function eraseStack(stateDir: string): void {
+  const outside = readStackFile(stateDir)?.postgres_account?.outside
+  if (outside != null) removeOutsideFolder(outside, stateDir)
+  for (const name of ['data', 'logs', 'run', 'secrets', 'stack.json'])
+    rmSync(join(stateDir, name), { recursive: true, force: true })
 }

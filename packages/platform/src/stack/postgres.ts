@@ -13,11 +13,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { runCommand } from '../process/command.ts'
 import { identify } from '../process/identity.ts'
-import { ensureSecrets } from '../secrets.ts'
+import { ensureSecrets, secretsPath } from '../secrets.ts'
 import { postgresInstallation } from './binaries.ts'
 import { StackError, StillStarting } from './errors.ts'
 import { stackPaths } from './paths.ts'
@@ -56,8 +56,9 @@ export function embeddedPostgres(options: {
   const data = join(home, 'cluster')
   const installation = postgresInstallation(options.python)
   // Where the account cannot reach the data's natural place it cannot reach the programs either.
+  const copy = join(home, `programs-${installation.version}`)
   const programs =
-    account?.outside == null ? installation.folder : join(home, `pginstall-${installation.version}`)
+    account?.outside == null ? installation.folder : join(copy, 'embedded_postgres', 'pginstall')
   const env = { PATH: '/usr/bin:/bin', LANG: 'C.UTF-8', HOME: home, TZ: 'UTC' }
   const port = stack.ports.postgres
 
@@ -80,12 +81,16 @@ export function embeddedPostgres(options: {
     await removeStalePidFile(data)
   }
 
+  /** The programs find libraries relative to their own place: both go under the same names. */
   function copyPrograms(): void {
-    if (programs === installation.folder || existsSync(programs)) return
-    const draft = `${programs}.part`
+    if (programs === installation.folder || existsSync(copy)) return
+    const draft = `${copy}.part`
     rmSync(draft, { recursive: true, force: true })
-    cpSync(installation.folder, draft, { recursive: true, verbatimSymlinks: true })
-    renameSync(draft, programs)
+    const packages = dirname(dirname(installation.folder))
+    for (const name of ['embedded_postgres/pginstall', 'embedded_postgres.libs'])
+      if (existsSync(join(packages, name)))
+        cpSync(join(packages, name), join(draft, name), { recursive: true, verbatimSymlinks: true })
+    renameSync(draft, copy)
   }
 
   /** Made under another name and renamed, so that an interrupted start leaves no half cluster. */
@@ -124,7 +129,13 @@ export function embeddedPostgres(options: {
       query_timeout: 20_000,
     })
     client.on('error', () => {})
-    await client.connect()
+    await client.connect().catch((error: Error & { code?: string }) => {
+      if (error.code !== '28P01') throw error
+      throw new StackError(
+        'wrong_password',
+        `the database in ${data} was made with another password than ${secretsPath(stateDir)} holds; restore that file`,
+      )
+    })
     try {
       const verb = (await client.query('SELECT FROM pg_roles WHERE rolname = $1', [ROLE])).rowCount
         ? 'ALTER'

@@ -48,7 +48,8 @@ export function embeddedSeaweedfs({ stateDir, stack, python, listen, bucket }: O
     filer: true,
     'filer.port': ports.filer,
     'filer.port.grpc': ports.filer_grpc,
-    'filer.localSocket': join(folder, 'filer.sock'),
+    // Relative to the working folder: a socket's path may not exceed 107 bytes.
+    'filer.localSocket': 'filer.sock',
     'filer.exposeDirectoryData': false,
     s3: true,
     's3.port': ports.s3,
@@ -56,7 +57,7 @@ export function embeddedSeaweedfs({ stateDir, stack, python, listen, bucket }: O
     's3.ip.bind': listen,
     's3.port.iceberg': 0,
     's3.port.lance': 0,
-    's3.localSocket': join(folder, 's3.sock'),
+    's3.localSocket': 's3.sock',
     's3.config': join(folder, 's3.json'),
     's3.autoCreateBucket': false,
     iam: false,
@@ -121,7 +122,7 @@ export function embeddedSeaweedfs({ stateDir, stack, python, listen, bucket }: O
       // Its parts end in the order of their start: the volume server closes its files within milliseconds, then the
       // filer tries for half a minute to write its change log, which only other filers would read, to the volume
       // server that is gone. Everything of ours is on disk by then.
-      stop_timeout_s: 5,
+      stop_timeout_s: 3,
     }),
   }
 }

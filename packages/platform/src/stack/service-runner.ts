@@ -23,6 +23,13 @@ const stillStartingLimitMs = 600_000
 export const backoffMs = (failures: number): number =>
   Math.min(backoff.maxMs, backoff.firstMs * 2 ** Math.min(failures, 20))
 
+/** The last lines of a log, and before them the last ones that say "fatal": Go's stack dumps bury those. */
+function tellingLines(lines: readonly string[]): string[] {
+  const last = lines.slice(-12)
+  const fatal = lines.slice(0, -12).filter((line) => /^F\d{4} |FATAL|PANIC|^panic:|No space left/.test(line))
+  return [...fatal.slice(-3), ...last]
+}
+
 export interface RunnerOptions {
   readonly spec: ServiceSpec
   readonly log: string
@@ -103,7 +110,7 @@ export class ServiceRunner {
 
   #failure(): StackError {
     const seconds = this.spec.start_timeout_s
-    const lines = tailOfFile(this.#options.log, 12).map((line) => `  ${line}`)
+    const lines = tellingLines(tailOfFile(this.#options.log, 400)).map((line) => `  ${line}`)
     const reason = this.#error?.message ?? 'no answer'
     return new StackError(
       'not_answering',
@@ -256,12 +263,18 @@ export class ServiceRunner {
       } catch (error) {
         if (!this.#alive()) throw this.#ended()
         this.#error = error as Error
-        const limitMs =
-          error instanceof StillStarting ? stillStartingLimitMs : this.spec.start_timeout_s * 1_000
-        if (performance.now() - startedMs > limitMs) throw error
+        if (performance.now() - startedMs > this.#patienceMs(error)) throw error
         await this.#pause(100)
       }
     }
+  }
+
+  /** How long after its start a server may go on failing its probe in this way. */
+  #patienceMs(error: unknown): number {
+    if (error instanceof StillStarting) return stillStartingLimitMs
+    // A refused password or a wrong setting does not mend itself, unless the server is still reading its files.
+    if (error instanceof StackError) return 5_000
+    return this.spec.start_timeout_s * 1_000
   }
 
   /** Returns when the process ended or hung, or a stop is asked for. */
