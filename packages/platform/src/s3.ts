@@ -6,6 +6,7 @@ import {
   CompleteMultipartUploadCommand,
   CreateBucketCommand,
   CreateMultipartUploadCommand,
+  DeleteObjectCommand,
   GetObjectCommand,
   HeadBucketCommand,
   S3Client,
@@ -88,6 +89,10 @@ export interface ObjectStore {
   signGet(key: string, options?: SignGetOptions): Promise<string>
   /** SHA-256 and size of an object, read as a stream. */
   digest(key: string, options?: DigestOptions): Promise<{ digest: string; bytes: number }>
+  /** @throws Error where the object is larger than `limitBytes`. */
+  readObject(key: string, limitBytes: number): Promise<Buffer>
+  /** Harmless where there is no such object. */
+  deleteObject(key: string): Promise<void>
   destroy(): void
 }
 
@@ -173,6 +178,20 @@ export function openObjectStore(config: S3Config, options: ClientOptions = {}): 
       return getSignedUrl(signer, command, expiry(expirySeconds))
     },
     digest: (key, digestOptions) => digestOfObject(client, Bucket, key, digestOptions),
+    async readObject(Key, limitBytes) {
+      const abortSignal = AbortSignal.timeout(120_000)
+      const { Body, ContentLength } = await client.send(new GetObjectCommand({ Bucket, Key }), {
+        abortSignal,
+      })
+      if ((ContentLength ?? Number.POSITIVE_INFINITY) > limitBytes) {
+        ;(Body as Readable | undefined)?.destroy()
+        throw new RangeError(`${Key} has ${ContentLength} bytes; allowed: ${limitBytes}`)
+      }
+      return Buffer.from((await Body?.transformToByteArray()) ?? [])
+    },
+    async deleteObject(Key) {
+      await client.send(new DeleteObjectCommand({ Bucket, Key }))
+    },
     destroy() {
       client.destroy()
       if (signer !== client) signer.destroy()

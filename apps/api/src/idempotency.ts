@@ -1,0 +1,55 @@
+import { digestOf } from '@limbeck/core'
+import { abandonIdempotent, beginIdempotent, finishIdempotent } from '@limbeck/store'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { identityOf } from './auth.ts'
+import type { ApiContext } from './context.ts'
+import { ProblemError } from './problem.ts'
+
+const TTL_SECONDS = 24 * 3600
+
+/** The header's value, or null where it was not sent. */
+export function idempotencyKeyOf(request: FastifyRequest): string | null {
+  const key = request.headers['idempotency-key']
+  if (key === undefined) return null
+  if (typeof key !== 'string' || !/^[\x21-\x7e]{1,200}$/.test(key))
+    throw new ProblemError(
+      'invalid_request',
+      'the Idempotency-Key must be 1-200 printable ASCII characters without spaces',
+      { errors: [{ path: 'Idempotency-Key', message: 'must be 1-200 printable ASCII characters' }] },
+    )
+  return key
+}
+
+/** Runs `work` once for a key: the same request again gets the stored answer, another one 422. */
+export async function once(
+  { store }: ApiContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  status: number,
+  work: () => Promise<unknown>,
+): Promise<FastifyReply> {
+  const key = idempotencyKeyOf(request)
+  if (key === null) return reply.code(status).send(await work())
+  const scope = `${identityOf(request).project} ${request.method} ${request.routeOptions.url}`
+  const request_hash = digestOf(request.body ?? null)
+  const begun = await beginIdempotent(store, { scope, key, request_hash, ttl_seconds: TTL_SECONDS })
+  if (begun.kind === 'reused')
+    throw new ProblemError('idempotency_key_reused', `Idempotency-Key ${key} came with another body before`)
+  if (begun.kind === 'in_progress')
+    throw new ProblemError(
+      'idempotency_key_in_progress',
+      `the first request with Idempotency-Key ${key} is still running; ask again`,
+      { headers: { 'retry-after': '1' } },
+    )
+  if (begun.kind === 'replay')
+    return reply.code(begun.status).header('idempotency-replayed', 'true').send(begun.response)
+  try {
+    const response = await work()
+    await finishIdempotent(store, { scope, key, status, response })
+    return reply.code(status).send(response)
+  } catch (error) {
+    // Nothing was done, or nobody knows: the next try with this key decides again.
+    await abandonIdempotent(store, { scope, key })
+    throw error
+  }
+}
