@@ -4,7 +4,7 @@ Everything is checked before the first step: a mismatch of widths found inside a
 reported as a shape error that names neither input.
 """
 
-from limbeck.contracts.generated import UnetConfig
+from limbeck.contracts.generated import Sd3Config, UnetConfig
 from limbeck.data.features import FeatureSet
 from limbeck.models.sd3 import FrozenTeacher
 from limbeck.models.store import LoadedDenoiser, load_denoiser
@@ -35,10 +35,14 @@ def open_teacher(ctx: StageContext, component: str) -> FrozenTeacher:
 
 def check_student(student: LoadedDenoiser, features: FeatureSet) -> None:
     """The student takes the features' latents and text states."""
-    config = student.card.config
-    _check_latents("the student", config.latent_channels, config.latent_size, features)
+    check_denoiser("the student", student.card.config, features)
+
+
+def check_denoiser(who: str, config: Sd3Config | UnetConfig, features: FeatureSet) -> None:
+    """A denoiser of this configuration takes the features' latents and text states."""
+    _check_latents(who, config.latent_channels, config.latent_size, features)
     width = config.context_width if isinstance(config, UnetConfig) else config.joint_width
-    _check_width("the student's text", width, features)
+    _check_width(f"{who}'s text", width, features)
 
 
 def check_teacher(teacher: FrozenTeacher, features: FeatureSet) -> None:

@@ -10,12 +10,12 @@ from limbeck.models.store import (
     DenoiserCard,
     Trained,
     build_denoiser,
-    load_card,
     load_weights,
     save_denoiser,
 )
 from limbeck.objectives.flow import draw_time, interpolate, velocity_target
 from limbeck.stages.context import StageContext, StageFailure
+from limbeck.stages.denoisers import check_denoiser, open_student
 from limbeck.training.checkpoint import load_tensors
 from limbeck.training.loop import Learner, StepOutput, train
 from limbeck.training.randomness import batch_positions, normal, shuffled, uniform
@@ -32,6 +32,7 @@ def run(ctx: StageContext) -> StageResult:
     spec: PretrainSpec = ctx.spec
     training, seed = spec.training, spec.training.seed
     features = FeatureSet.load(ctx.input("features"), spec.text)
+    check_denoiser("the model", spec.model, features)
     denoiser = seeded_build(seed, lambda: build_denoiser(spec.model))
     learner = Learner("denoiser", {"model": denoiser}, training.optimizer, training.steps, training.ema_decay)
     trained_before = _continue_from(ctx, learner) if "initial" in ctx.inputs else 0
@@ -56,7 +57,11 @@ def run(ctx: StageContext) -> StageResult:
         loss_by_t.add(t_B, error_B)
         norm = learner.update(error_B.mean(), step)
         loss = error_B.detach().mean()
-        return StepOutput(loss=loss, scalars={"loss/task": loss, "gradient_norm": norm}, keys=chosen)
+        return StepOutput(
+            loss=loss,
+            scalars={"loss/task": loss, "gradient_norm": norm},
+            keys=[features.keys[place] for place in chosen],
+        )
 
     final: dict[str, float] = {}
 
@@ -68,7 +73,7 @@ def run(ctx: StageContext) -> StageResult:
         ctx.log_array(done, "training/task_by_t", loss_by_t.read())
         ctx.log_scalars(done, {"validation/task": final["validation_task"]})
 
-    loss = train(ctx=ctx, training=training, learners=[learner], step_fn=step, validate_fn=validate)
+    trained_loss = train(ctx=ctx, training=training, learners=[learner], step_fn=step, validate_fn=validate)
     card = DenoiserCard(
         config=spec.model,
         text=spec.text,
@@ -82,8 +87,9 @@ def run(ctx: StageContext) -> StageResult:
         ema=learner.ema["model"].weights,
         optimizer=learner.optimizer.state_tensors(),
     )
+    trained = {} if trained_loss is None else {"loss_task": trained_loss}
     parameters = sum(p.numel() for p in denoiser.parameters())
-    return StageResult(metrics={"loss_task": loss, "parameters": float(parameters), **final})
+    return StageResult(metrics={"parameters": float(parameters), **trained, **final})
 
 
 def _continue_from(ctx: StageContext, learner: Learner) -> int:
@@ -94,7 +100,7 @@ def _continue_from(ctx: StageContext, learner: Learner) -> int:
     """
     spec: PretrainSpec = ctx.spec
     folder = ctx.input("initial")
-    card = load_card(folder)
+    card = open_student(ctx, "initial").card
     if card.config != spec.model:
         raise StageFailure(
             "bad_input",

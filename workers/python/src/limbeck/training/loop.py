@@ -99,8 +99,8 @@ def train(
     step_fn: Callable[[int], StepOutput],
     state: Mapping[str, Stateful] | None = None,
     validate_fn: Callable[[int], None] | None = None,
-) -> float:
-    """Runs steps [resumed, training.steps) and returns the mean loss since the last log line.
+) -> float | None:
+    """Runs steps [resumed, training.steps); the mean loss since the last log line, None without a step.
 
     Args:
         step_fn: does step `step` (0-based) and calls `learner.update`.
@@ -113,6 +113,13 @@ def train(
     """
     state = dict(state or {})
     start = _resume(ctx, learners, state)
+    if start > training.steps:
+        raise StageFailure(
+            "bad_input", f"the checkpoint stands at step {start}, the stage ends at {training.steps}"
+        )
+    if start == training.steps and validate_fn:
+        # A longer run of constant rate, cut here: nothing to train, everything to report.
+        validate_fn(start)
     meter = _Meter(training.batch_size)
     for step in range(start, training.steps):
         output = step_fn(step)
@@ -181,7 +188,7 @@ class _Meter:
 
     def __init__(self, batch_size: int) -> None:
         self.batch_size = batch_size
-        self.last_loss = float("nan")
+        self.last_loss: float | None = None
         self._clear()
 
     def _clear(self) -> None:
