@@ -1,4 +1,6 @@
+import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
+import { PrismaClient } from './generated/client.ts'
 
 /** How long things may take, in seconds; the database's clock counts. Tests shorten them. */
 export interface Timing {
@@ -24,6 +26,8 @@ export const DEFAULT_TIMING: Timing = {
 /** A connection to Postgres with what the writer of state needs beside it. */
 export interface Store {
   readonly pool: pg.Pool
+  /** Plain reads and writes, over the same pool; state and hot paths go through the statements of sql/. */
+  readonly prisma: PrismaClient
   readonly timing: Timing
   /** Uniform in [0, 1): the jitter of back-off. */
   readonly random: () => number
@@ -53,12 +57,16 @@ export function openStore(options: StoreOptions): Store {
   pool.on('error', options.on_error ?? (() => {}))
   return {
     pool,
+    prisma: new PrismaClient({ adapter: new PrismaPg(pool) }),
     timing: { ...DEFAULT_TIMING, ...options.timing },
     random: options.random ?? Math.random,
   }
 }
 
-export const closeStore = (store: Store): Promise<void> => store.pool.end()
+export async function closeStore(store: Store): Promise<void> {
+  await store.prisma.$disconnect()
+  await store.pool.end()
+}
 
 /** Answers when the database works, with a statement that reads a table of ours. @throws Error */
 export async function pingStore(store: Store): Promise<void> {

@@ -12,8 +12,16 @@ import * as glue from '@prisma/schema-engine-wasm/schema_engine_bg'
 export const SCHEMA_PATH = fileURLToPath(new URL('../../../../prisma/schema.prisma', import.meta.url))
 export const MIGRATIONS_PATH = fileURLToPath(new URL('../../../../prisma/migrations', import.meta.url))
 
+/** What of the global is used; the library of the language has no types for it without a browser's. */
+declare const WebAssembly: {
+  instantiate(
+    bytes: Uint8Array,
+    imports: Record<string, unknown>,
+  ): Promise<{ instance: { exports: Record<string, unknown> } }>
+}
+
 interface Glue {
-  __wbg_set_wasm(exports: WebAssembly.Exports): void
+  __wbg_set_wasm(exports: Record<string, unknown>): void
   SchemaEngine: typeof SchemaEngine
 }
 
@@ -39,7 +47,7 @@ async function load(): Promise<Glue> {
     'schema_engine_bg.wasm',
     import.meta.resolve('@prisma/schema-engine-wasm/schema_engine_bg'),
   )
-  const bindings = glue as unknown as Glue & WebAssembly.ModuleImports
+  const bindings = glue as unknown as Glue
   const { instance } = await WebAssembly.instantiate(await readFile(file), {
     './schema_engine_bg.js': bindings,
   })
@@ -49,7 +57,10 @@ async function load(): Promise<Glue> {
 }
 
 /** Runs `use` with an engine on the database at `url` and frees it afterwards. */
-export async function withSchemaEngine<T>(url: string, use: (engine: SchemaEngine) => Promise<T>): Promise<T> {
+export async function withSchemaEngine<T>(
+  url: string,
+  use: (engine: SchemaEngine) => Promise<T>,
+): Promise<T> {
   loaded ??= load()
   const { SchemaEngine } = await loaded
   const adapter = new WholeScripts({ connectionString: url, connectionTimeoutMillis: 5_000, max: 2 })

@@ -1,0 +1,29 @@
+import { randomBytes } from 'node:crypto'
+import type {
+  ClaimId,
+  EvaluationId,
+  ModelVersionId,
+  PromotionId,
+  RunId,
+  StageId,
+  TokenId,
+  UploadId,
+  WorkerId,
+} from '@limbeck/contracts'
+import { makeId } from '@limbeck/core'
+
+interface Ids {
+  run: RunId
+  stg: StageId
+  wrk: WorkerId
+  upl: UploadId
+  evl: EvaluationId
+  mdl: ModelVersionId
+  prm: PromotionId
+  tok: TokenId
+  clm: ClaimId
+}
+
+/** A fresh id: the edge at which time and randomness enter. */
+export const newId = <P extends keyof Ids>(prefix: P): Ids[P] =>
+  makeId(prefix, Date.now(), randomBytes(10)) as Ids[P]
