@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -94,12 +95,9 @@ class Child:
         self._orders = self._watchdog.stdin
         self._answers = self._watchdog.stdout.fileno()
         os.set_blocking(self._answers, False)
-        self._pumps = [
-            threading.Thread(target=_pump, args=(fd, stream, on_line), name=stream, daemon=True)
-            for fd, stream in ((out[0], "stdout"), (err[0], "stderr"))
-        ]
-        for pump in self._pumps:
-            pump.start()
+        streams = {out[0]: "stdout", err[0]: "stderr"}
+        self._pump = threading.Thread(target=_pump, args=(streams, on_line), name="output", daemon=True)
+        self._pump.start()
         self._await_start()
 
     def _await_start(self) -> None:
@@ -135,8 +133,7 @@ class Child:
             log("watchdog_stuck", pid=self._watchdog.pid)
             self._watchdog.kill()
             self._watchdog.wait()
-        for pump in self._pumps:
-            pump.join(OUTPUT_SECONDS)
+        self._pump.join(OUTPUT_SECONDS)
         if self._watchdog.stdout:
             self._watchdog.stdout.close()
 
@@ -173,12 +170,19 @@ class Child:
         self._exit = Exit(signal=signal.SIGKILL)
 
 
-def _pump(descriptor: int, stream: str, on_line: Line) -> None:
-    """Bytes of a pipe to lines, until every writer has closed it."""
-    splitter = LineSplitter()
-    with os.fdopen(descriptor, "rb", buffering=0) as pipe:
-        while data := pipe.read(READ_BYTES):
-            for line in splitter.feed(data):
-                on_line(stream, line)
-    for line in splitter.close():
-        on_line(stream, line)
+def _pump(streams: dict[int, str], on_line: Line) -> None:
+    """Bytes of the pipes to lines, until every writer has closed them.
+
+    One thread for both, stdout before stderr: what was printed before an error comes before it.
+    """
+    splitters = {descriptor: LineSplitter() for descriptor in streams}
+    while splitters:
+        ready, _, _ = select.select(list(splitters), [], [])
+        for descriptor in sorted(ready, key=list(streams).index):
+            data = os.read(descriptor, READ_BYTES)
+            splitter = splitters[descriptor]
+            for line in splitter.feed(data) if data else splitter.close():
+                on_line(streams[descriptor], line)
+            if not data:
+                os.close(descriptor)
+                del splitters[descriptor]

@@ -66,11 +66,6 @@ class LogSpool:
         line = {"time": timestamp(), "stream": stream, "text": cut(text, LINE_UNITS)}
         with self._lock:
             self._last.append(cut(text, LAST_LINE_UNITS))
-            if self._unsaid_drops:
-                said, self._unsaid_drops = self._unsaid_drops, 0
-                note = f"{said} log lines dropped: the spool passed its cap of {self._cap} bytes"
-                log("log_lines_dropped", lines=said, cap_bytes=self._cap)
-                self._write({"time": line["time"], "stream": "agent", "text": note})
             self._write(line)
 
     def last_lines(self) -> list[str]:
@@ -87,6 +82,7 @@ class LogSpool:
         with self._lock:
             place = self._position
             if place.start == place.end:
+                self._say_drops()
                 self._skip_finished_segments()
                 content = self._read(place.segment, place.start, BATCH_BYTES)
                 lines = content.split(b"\n")[:-1][:BATCH_LINES]
@@ -106,6 +102,15 @@ class LogSpool:
             place.sequence += 1
             self._save()
             self._skip_finished_segments()
+
+    def _say_drops(self) -> None:
+        """One line when sending goes on: said earlier, the line itself could be dropped."""
+        if self._unsaid_drops:
+            said, self._unsaid_drops = self._unsaid_drops, 0
+            log("log_lines_dropped", lines=said, cap_bytes=self._cap)
+            why = f"over the cap of {self._cap} bytes, or no space left"
+            note = f"{said} log lines were dropped, the oldest unsent ones: {why}"
+            self._write({"time": timestamp(), "stream": "agent", "text": note})
 
     def _skip_finished_segments(self) -> None:
         place = self._position

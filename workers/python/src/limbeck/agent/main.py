@@ -37,6 +37,7 @@ from limbeck.agent.identity import (
 from limbeck.agent.worker import Interrupted, Worker
 from limbeck.contracts.generated import WorkerRegister
 
+RESOURCE_CLASSES = ("cpu", "gpu-24g", "gpu-48g", "gpu-80g", "gpu-141g")
 STOPPED, FAILED, USAGE, TOKEN_REFUSED = 0, 1, 2, 3
 
 
@@ -48,9 +49,13 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--token-file", type=Path, help="file with the worker's token; else LIMBECK_TOKEN")
     parser.add_argument("--name", default=socket.gethostname(), help="unique and lasting; default: host name")
     parser.add_argument(
-        "--resource-class", "--class", dest="resource_classes", action="append", metavar="CLASS",
-        help="queue to take stages from, repeatable: cpu, gpu-24g, gpu-48g, gpu-80g, gpu-141g; default cpu",
-    )  # fmt: skip
+        "--resource-class",
+        "--class",
+        dest="resource_classes",
+        action="append",
+        choices=RESOURCE_CLASSES,
+        help="queue to take stages from, repeatable; default cpu",
+    )
     parser.add_argument("--workdir", type=Path, required=True, help="folder for attempts, spool and cache")
     parser.add_argument("--labels", nargs="*", default=[], metavar="KEY=VALUE", help="capability labels")
     parser.add_argument("--threads", type=_at_least(1), help="CPU threads of a stage; default: all CPUs")

@@ -17,7 +17,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 
 from limbeck.agent.cache import BlobCache
-from limbeck.agent.client import Client, GaveUp, GiveUp, backoff, http_client
+from limbeck.agent.client import Client, GaveUp, GiveUp, Rejected, backoff, http_client
 from limbeck.agent.disk import disk_full, is_full
 from limbeck.agent.eventlog import log
 from limbeck.agent.trees import Tree, parse_manifest, read_tree
@@ -34,6 +34,7 @@ CHUNK_BYTES = 1 << 20
 BLOBS_A_REQUEST = 200
 # A ticket's URLs expire; what one request asks for must be sent well before.
 BYTES_A_REQUEST = 4 << 30
+REFUSALS_BEFORE_ERROR = 3
 HASH_MISMATCHES_BEFORE_ERROR = 2
 ABSENT_ANSWERS_BEFORE_ERROR = 5
 
@@ -129,7 +130,7 @@ class Transfers:
 
     def _store_blobs(self, stage: str, waiting: dict[str, _Blob], give_up: GiveUp) -> None:
         waiting = dict(waiting)
-        failures = 0
+        failures = refusals = 0
         while waiting:
             batch = _batch(list(waiting.values()))
             request = UploadRequest.model_validate(
@@ -141,7 +142,15 @@ class Transfers:
             uploads, sent = self._put_parts(tickets, waiting, give_up)
             if uploads:
                 complete = UploadComplete.model_validate({"uploads": uploads})
-                self._api.call(f"{path}/complete", complete, Anything, give_up)
+                try:
+                    self._api.call(f"{path}/complete", complete, Anything, give_up)
+                except Rejected as error:
+                    # Parts that do not fit, or an upload that was cleaned up: new tickets, a few times.
+                    refusals += 1
+                    if refusals >= REFUSALS_BEFORE_ERROR:
+                        raise
+                    log("upload_refused", stage=stage, why=str(error))
+                    sent = []
             for digest in [*stored, *sent]:
                 waiting.pop(digest, None)
             if not stored and not sent:
