@@ -2,7 +2,10 @@
  * The embedded stack with its real servers, in a state directory of its own. It lies below a 0700 folder: run as root,
  * PostgreSQL's user cannot reach it, so the database lives outside.
  */
+
+import { spawnSync } from 'node:child_process'
 import {
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -15,7 +18,7 @@ import {
 } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { Redis } from 'ioredis'
 import pg from 'pg'
@@ -34,6 +37,7 @@ import {
   up,
   waitForEnd,
 } from '../src/index.ts'
+import { checkFreeSpace } from '../src/stack/initialise.ts'
 import { readStackFile } from '../src/stack/stack-file.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -438,6 +442,57 @@ describe('a start that cannot succeed', () => {
     await expectKept()
   })
 })
+
+describe('the room on the disk', () => {
+  it('is checked before anything starts', () => {
+    expect(() => checkFreeSpace(folder)).not.toThrow()
+    expect(() => checkFreeSpace(folder, 2 ** 60)).toThrow(
+      /^disk full: \/.* has \d+ MiB free; the stack needs 1099511627776 MiB$/,
+    )
+  })
+})
+
+const readableByAll = (path: string): boolean =>
+  path === '/' || ((statSync(path).mode & 0o005) === 0o005 && readableByAll(dirname(path)))
+
+// As an ordinary user the tests above have shown it already.
+describe.runIf(isRoot && readableByAll(import.meta.dirname) && readableByAll(dirname(process.execPath)))(
+  'started by an ordinary user',
+  () => {
+    it('keeps everything in its folder, under that user', { timeout: longLimit }, () => {
+      const nobody = 65_534
+      const home = mkdtempSync(join(tmpdir(), 'limbeck-user-'))
+      chownSync(home, nobody, nobody)
+      const program = `
+        import { statSync } from 'node:fs'
+        import { down, up } from ${JSON.stringify(join(import.meta.dirname, '../src/index.ts'))}
+        const { services } = await up()
+        console.log(JSON.stringify(services.map(({ name, state, pid }) => [name, state, statSync('/proc/' + pid).uid])))
+        await down()
+      `
+      const { stdout, stderr } = spawnSync(
+        process.execPath,
+        ['--input-type=module-typescript', '-e', program],
+        {
+          cwd: home,
+          uid: nobody,
+          gid: nobody,
+          encoding: 'utf8',
+          timeout: longLimit,
+          env: { PATH: process.env.PATH, HOME: home, LIMBECK_STATE_DIR: join(home, 'state') },
+        },
+      )
+      expect(stderr).toBe('')
+      expect(JSON.parse(stdout)).toEqual([
+        ['postgres', 'healthy', nobody],
+        ['valkey', 'healthy', nobody],
+        ['s3', 'healthy', nobody],
+      ])
+      expect(readStackFile(join(home, 'state'))?.postgres_account).toBeNull()
+      rmSync(home, { recursive: true, force: true })
+    })
+  },
+)
 
 describe('servers of the user’s own', () => {
   it('are used and not started', { timeout: longLimit }, async () => {

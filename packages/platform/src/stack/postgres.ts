@@ -179,6 +179,7 @@ export function embeddedPostgres(options: {
       cwd: home,
       env,
       inherit_env: false,
+      start_timeout_s: 90,
       ...identity,
       ports: [port],
       // Killing a database because a probe is slow turns a busy machine into a recovering one.

@@ -115,6 +115,7 @@ export function embeddedSeaweedfs({ stateDir, stack, python, listen, bucket }: O
       cwd: folder,
       env: { PATH: '/usr/bin:/bin', LANG: 'C.UTF-8', HOME: folder, TMPDIR: folder },
       inherit_env: false,
+      start_timeout_s: 90,
       listen: '127.0.0.1',
       ports: Object.entries(ports)
         .filter(([name]) => !['api', 'postgres', 'valkey'].includes(name))

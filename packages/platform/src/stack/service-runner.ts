@@ -190,7 +190,7 @@ export class ServiceRunner {
       const who = holder === undefined ? 'another process' : `process ${holder.pid} (${holder.command})`
       throw new StackError(
         'port_in_use',
-        `port ${port} of ${this.spec.name} is in use by ${who}; end it, or choose other ports with ./limbeck up --new-ports`,
+        `port ${port} of ${this.spec.name} is in use by ${who}; end it, or choose other ports with ./limbeck up --new-ports${this.#options.folder === undefined ? ' (the port of the API alone: LIMBECK_API_PORT)' : ''}`,
       )
     }
   }

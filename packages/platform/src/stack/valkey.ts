@@ -49,6 +49,7 @@ export function embeddedValkey(options: {
       cwd: folder,
       env: { PATH: '/usr/bin:/bin', LANG: 'C.UTF-8' },
       inherit_env: false,
+      start_timeout_s: 90,
       ports: [port],
     }),
   }
