@@ -4,7 +4,7 @@
 # Run it after `pip install -r workers/python/requirements.txt` in .limbeck/venv.
 set -euo pipefail
 root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-"$root/.limbeck/venv/bin/python" -m pip freeze --exclude-editable |
+"$root/.limbeck/venv/bin/python" -m pip freeze --all --exclude pip --exclude-editable |
   sed -E \
     -e 's/^(torch==[^+]*)\+.*/\1/' \
     -e '/^coremltools==/s/$/ ; python_version < "3.14" and ((sys_platform == "linux" and platform_machine == "x86_64") or sys_platform == "darwin")/' \
