@@ -11,7 +11,7 @@ from typing import Any
 
 from toys.metrics import lines
 
-LONGEST = 60.0
+LONGEST = 180.0
 """Seconds until a child counts as stuck."""
 
 
