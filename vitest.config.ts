@@ -11,8 +11,8 @@ export default defineConfig({
     globalSetup: ['tests/support/global-setup.ts'],
     // Servers, tests and, on a developer's machine, a training job share a few cores.
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 120_000,
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
     reporters: ['default'],
   },
 })

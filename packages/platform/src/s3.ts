@@ -201,7 +201,10 @@ export function openObjectStore(config: S3Config, options: ClientOptions = {}): 
 
 async function digestOfObject(client: S3Client, Bucket: string, Key: string, options: DigestOptions = {}) {
   const { timeoutMs = 600_000, idleTimeoutMs = 30_000 } = options
-  const limits = [AbortSignal.timeout(Math.ceil(timeoutMs)), ...(options.signal === undefined ? [] : [options.signal])]
+  const limits = [
+    AbortSignal.timeout(Math.ceil(timeoutMs)),
+    ...(options.signal === undefined ? [] : [options.signal]),
+  ]
   const abortSignal = AbortSignal.any(limits)
   const { Body } = await client.send(new GetObjectCommand({ Bucket, Key }), { abortSignal })
   const body = Body as Readable | undefined
