@@ -1,23 +1,25 @@
 import { digestOf } from '@limbeck/core'
 import { abandonIdempotent, beginIdempotent, finishIdempotent } from '@limbeck/store'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
 import { identityOf } from './auth.ts'
 import type { ApiContext } from './context.ts'
 import { ProblemError } from './problem.ts'
 
 const TTL_SECONDS = 24 * 3600
 
-/** The header's value, or null where it was not sent. */
+export const IdempotencyHeaders = z.looseObject({
+  'idempotency-key': z
+    .string()
+    .regex(/^[\x21-\x7e]{1,200}$/, 'must be 1-200 printable ASCII characters without spaces')
+    .optional()
+    .describe('the same request with the same key again is answered like the first, for a day'),
+})
+
+/** The key of a route with {@link IdempotencyHeaders}, or null where none was sent. */
 export function idempotencyKeyOf(request: FastifyRequest): string | null {
   const key = request.headers['idempotency-key']
-  if (key === undefined) return null
-  if (typeof key !== 'string' || !/^[\x21-\x7e]{1,200}$/.test(key))
-    throw new ProblemError(
-      'invalid_request',
-      'the Idempotency-Key must be 1-200 printable ASCII characters without spaces',
-      { errors: [{ path: 'Idempotency-Key', message: 'must be 1-200 printable ASCII characters' }] },
-    )
-  return key
+  return typeof key === 'string' ? key : null
 }
 
 /** Runs `work` once for a key: the same request again gets the stored answer, another one 422. */

@@ -34,10 +34,25 @@ export async function installOpenApi(app: App): Promise<void> {
         { name: 'service', description: 'health, metrics, this description' },
       ],
     },
-    transform: jsonSchemaTransform,
+    transform: namedWildcard,
     transformObject: jsonSchemaTransformObject,
   })
   app.get('/openapi.json', { schema: { hide: true } as object }, async (_request, reply) =>
     reply.type('application/json').send(JSON.stringify(app.swagger())),
   )
+}
+
+/** Fastify's `*` is a parameter without a name, which OpenAPI does not know. */
+const namedWildcard: typeof jsonSchemaTransform = (document) => {
+  const { schema, url } = jsonSchemaTransform(document)
+  if (!url.endsWith('/*')) return { schema, url }
+  const { params, ...rest } = schema as {
+    params: { properties: Record<string, unknown>; required: string[] }
+  }
+  const { '*': path, ...others } = params.properties
+  const required = params.required.map((name) => (name === '*' ? 'path' : name))
+  return {
+    schema: { ...rest, params: { ...params, properties: { ...others, path }, required } },
+    url: url.replace(/\*$/, ':path'),
+  }
 }

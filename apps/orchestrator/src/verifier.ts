@@ -13,7 +13,10 @@ import { missingFiles } from './tree-members.ts'
 /** Blobs hashed side by side: enough to fill the line to S3, few enough to leave a core alone. */
 const LANES = 4
 const BATCH = 200
+const WAIT_MS = 100
+/** After a failure; doubles with each one. */
 const AGAIN_MS = 2_000
+const LONGEST_AGAIN_MS = 120_000
 /** A tree names files whose uploads are joined in the same call, moments later. */
 const ABSENT_PATIENCE_MS = 30_000
 /** Slowest line that a large blob is read over, bytes a second. */
@@ -34,7 +37,7 @@ export class Verifier {
   readonly #objects: ObjectStore
   readonly #log: Logger
   /** Uploads to leave alone until a moment of the monotonic clock: one that fails must not hold up the others. */
-  readonly #again = new Map<string, number>()
+  readonly #again = new Map<string, { at: number; failures: number }>()
   readonly #absentSince = new Map<string, number>()
 
   constructor(store: Store, objects: ObjectStore, log: Logger) {
@@ -48,7 +51,7 @@ export class Verifier {
     const now = performance.now()
     const listed = await listCompletedUploads(this.#store, BATCH)
     this.#forget(listed)
-    const due = listed.filter(({ id }) => (this.#again.get(id) ?? 0) <= now)
+    const due = listed.filter(({ id }) => (this.#again.get(id)?.at ?? 0) <= now)
     let settled = 0
     for (const kind of ['blob', 'tree'] as const) {
       const waiting = due.filter((upload) => upload.kind === kind)
@@ -69,7 +72,7 @@ export class Verifier {
     try {
       const verdict = await this.#judge(upload, signal)
       if (verdict.state === 'wait') {
-        this.#again.set(upload.id, performance.now() + 100)
+        this.#again.set(upload.id, { at: performance.now() + WAIT_MS, failures: 0 })
         return false
       }
       const result = await settleUpload(this.#store, upload.id, verdict)
@@ -84,14 +87,16 @@ export class Verifier {
       return true
     } catch (error) {
       if (!signal.aborted) this.#log.warn('verification_failed', { upload: upload.id, error })
-      this.#again.set(upload.id, performance.now() + AGAIN_MS)
+      const failures = (this.#again.get(upload.id)?.failures ?? 0) + 1
+      const pause = Math.min(AGAIN_MS * 2 ** (failures - 1), LONGEST_AGAIN_MS)
+      this.#again.set(upload.id, { at: performance.now() + pause, failures })
       return false
     }
   }
 
   async #judge(upload: UploadRow, signal: AbortSignal): Promise<Verdict> {
     const { object_key, sha256, size } = upload
-    const timeoutMs = 60_000 + (size / SLOWEST) * 1000
+    const timeoutMs = 60_000 + Math.ceil(size / SLOWEST) * 1000
     let read: { digest: string; bytes: number }
     try {
       read = await this.#objects.digest(object_key, { signal, timeoutMs })

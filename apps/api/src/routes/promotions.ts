@@ -3,7 +3,7 @@ import { getRelease, listPromotions, promote, recordAudit } from '@limbeck/store
 import { z } from 'zod'
 import { actorOf, identityOf } from '../auth.ts'
 import { type ApiContext, type App, settled } from '../context.ts'
-import { once } from '../idempotency.ts'
+import { IdempotencyHeaders, once } from '../idempotency.ts'
 import { route } from '../route.ts'
 
 const tags = ['releases']
@@ -17,6 +17,7 @@ export function promotionRoutes(app: App, context: ApiContext): void {
       tags,
       summary:
         'Move an alias to a model version whose gates passed; 409 gates_failed lists those that did not',
+      headers: IdempotencyHeaders,
       body: PromotionCreate,
       response: { 201: PromotionView },
     }),

@@ -5,7 +5,7 @@ import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { actorOf, identityOf } from '../auth.ts'
 import { type ApiContext, type App, settled } from '../context.ts'
-import { idempotencyKeyOf } from '../idempotency.ts'
+import { IdempotencyHeaders, idempotencyKeyOf } from '../idempotency.ts'
 import { planSubmission } from '../plan-submission.ts'
 import { route } from '../route.ts'
 import { signalRun } from '../signals.ts'
@@ -35,7 +35,7 @@ export function runRoutes(app: App, context: ApiContext): void {
       {
         tags,
         summary: 'Submit a recipe with overrides',
-        description: 'With the header Idempotency-Key, the same request again is answered with the same run.',
+        headers: IdempotencyHeaders,
         body: RunCreate,
         response: { 200: RunView, 201: RunView },
       },

@@ -56,9 +56,9 @@ export async function insertStages(
 ): Promise<void> {
   await tx.query(
     `INSERT INTO stage (id, run_id, project, name, kind, position, state, spec, inputs, needs, resource_class, priority,
-       max_seconds, stall_seconds)
+       max_seconds, stall_seconds, last_log_lines)
      SELECT s.id, $1, $2, s.name, s.kind, s.position, 'blocked', s.spec, s.inputs, s.needs, s.resource_class, $3,
-       s.max_seconds, s.stall_seconds
+       s.max_seconds, s.stall_seconds, '{}'
      FROM jsonb_to_recordset($4) AS s (id text, name text, kind text, position int, spec jsonb, inputs jsonb,
        needs text[], resource_class text, max_seconds int, stall_seconds int)`,
     [

@@ -1,0 +1,43 @@
+import type { StageId } from '@limbeck/contracts'
+import type { UndeliveredEvent } from '@limbeck/store'
+import { describe, expect, it } from 'vitest'
+import { ringsOf } from '../src/relay.ts'
+
+const now = Date.parse('2026-01-01T00:00:00Z')
+const event = (payload: Record<string, unknown>, type = 'stage.changed'): UndeliveredEvent => ({
+  id: '1',
+  type,
+  project: 'default',
+  run: null,
+  stage: 'stg_00000000000000000000000001' as StageId,
+  payload,
+})
+const queued = { state: 'queued', epoch: 3, resource_class: 'cpu', priority: 50, next_attempt_at: null }
+
+describe('ringsOf', () => {
+  it('rings for a stage that is queued, with ids only', () => {
+    expect(ringsOf([event(queued)], now)).toEqual([
+      {
+        resource_class: 'cpu',
+        id: 'stg_00000000000000000000000001.3',
+        data: { stage: 'stg_00000000000000000000000001', epoch: 3 },
+        priority: 50,
+        delay: 0,
+      },
+    ])
+  })
+
+  it('delays the ring of a retry until it is due', () => {
+    const [ring] = ringsOf([event({ ...queued, next_attempt_at: '2026-01-01T00:00:04.000Z' })], now)
+    expect(ring?.delay).toBe(4_000)
+  })
+
+  it('rings for nothing else: other states, other events, stages of the control plane', () => {
+    const others = [
+      event({ ...queued, state: 'running' }),
+      event(queued, 'run.changed'),
+      event({ ...queued, resource_class: 'control' }),
+    ]
+    expect(ringsOf(others, now)).toEqual([])
+  })
+})
