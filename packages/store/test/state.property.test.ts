@@ -320,7 +320,7 @@ it('any sequence of commands leaves what the reference model says', { timeout: 2
     }),
     {
       seed,
-      numRuns: 40,
+      numRuns: Number(process.env.LIMBECK_TEST_RUNS ?? 25),
       endOnFailure: false,
       interruptAfterTimeLimit: 200_000,
       markInterruptAsFailure: true,
