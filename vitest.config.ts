@@ -7,7 +7,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'tests/**/*.test.ts'],
-    exclude: ['**/node_modules/**', '.limbeck/**'],
+    // Whole runs under kill -9 have a command of their own: ./limbeck test --only chaos.
+    exclude: ['**/node_modules/**', '.limbeck/**', 'tests/chaos/**'],
     globalSetup: ['tests/support/global-setup.ts'],
     // Servers, tests and, on a developer's machine, a training job share a few cores.
     maxWorkers: 2,

@@ -1,5 +1,5 @@
 /**
- * `./limbeck test [--only NAME]...`: every suite, one after the other, each with its own output; the last line is
+ * `./limbeck test [--only NAME]...`: every suite but chaos (which takes half an hour), one after the other, each with its own output; the last line is
  * "N passed, N failed" over all of them. Status 1 where anything failed, or a suite ran no test at all.
  */
 import { spawn } from 'node:child_process'
@@ -18,7 +18,7 @@ interface Count {
 interface Suite {
   readonly name: string
   /** `--only` selects by it. */
-  readonly group: 'typescript' | 'python'
+  readonly group: 'typescript' | 'python' | 'chaos'
   readonly argv: readonly string[]
   readonly cwd?: string
   /** Reads what the suite reported; absent: the suite is one check, passed or failed by its status. */
@@ -62,6 +62,7 @@ const counted = (file: string, read: (file: string) => Count) => (status: number
 
 const vitestReport = join(reports, 'vitest.json')
 const pytestReport = join(reports, 'pytest.xml')
+const chaosReport = join(reports, 'chaos.json')
 
 const suites: readonly Suite[] = [
   { name: 'format and lint (biome)', group: 'typescript', argv: [bin('biome'), 'check', '.'] },
@@ -86,6 +87,19 @@ const suites: readonly Suite[] = [
       `--outputFile.json=${vitestReport}`,
     ],
     count: counted(vitestReport, vitestCount),
+  },
+  {
+    name: 'kill -9 (vitest)',
+    group: 'chaos',
+    argv: [
+      bin('vitest'),
+      'run',
+      '--config=vitest.chaos.config.ts',
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${chaosReport}`,
+    ],
+    count: counted(chaosReport, vitestCount),
   },
 ]
 
@@ -114,7 +128,7 @@ const { values } = parseArgs({ args: argv.slice(2), options: { only: { type: 'st
 const only = values.only ?? ['typescript', 'python']
 const unknown = only.filter((group) => !suites.some((suite) => suite.group === group))
 if (unknown.length > 0) {
-  stdout.write(`--only is "${unknown[0]}"; allowed: typescript, python\n`)
+  stdout.write(`--only is "${unknown[0]}"; allowed: typescript, python, chaos\n`)
   exit(2)
 }
 

@@ -2,21 +2,40 @@
 import { argv, exit, stderr } from 'node:process'
 import { ConfigError, StackError } from '@limbeck/platform'
 import { Command } from 'commander'
+import { ApiError } from './client.ts'
+import { registerDemo } from './commands/demo.ts'
 import { registerDown } from './commands/down.ts'
+import { registerRecipes } from './commands/recipes.ts'
+import { registerReleases } from './commands/releases.ts'
+import { registerRuns } from './commands/runs.ts'
 import { registerStatus } from './commands/status.ts'
 import { registerUp } from './commands/up.ts'
+import { registerWorker } from './commands/worker.ts'
+import { UsageError } from './usage-error.ts'
 
 const program = new Command('limbeck')
   .description('Distils a large diffusion teacher into a model that runs on a phone.')
   .showHelpAfterError()
 
-for (const register of [registerUp, registerDown, registerStatus]) register(program)
+for (const register of [
+  registerDemo,
+  registerRuns,
+  registerRecipes,
+  registerReleases,
+  registerWorker,
+  registerUp,
+  registerDown,
+  registerStatus,
+])
+  register(program)
 
 try {
   await program.parseAsync(argv)
 } catch (error) {
   // Failures that a user can act on are one message; anything else is a bug and shows where it came from.
-  const expected = error instanceof ConfigError || error instanceof StackError
-  stderr.write(`limbeck: ${expected ? error.message : ((error as Error).stack ?? String(error))}\n`)
+  const expected = [ConfigError, StackError, ApiError, UsageError].some((kind) => error instanceof kind)
+  stderr.write(
+    `limbeck: ${expected ? (error as Error).message : ((error as Error).stack ?? String(error))}\n`,
+  )
   exit(1)
 }

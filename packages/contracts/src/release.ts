@@ -107,3 +107,8 @@ export const PromotionList = z
 export const ReleaseView = z
   .strictObject({ alias: Name, promotion: PromotionView, manifest: ReleaseManifest })
   .meta({ id: 'ReleaseView' })
+
+export type EvaluationView = z.infer<typeof EvaluationView>
+export type ModelVersionView = z.infer<typeof ModelVersionView>
+export type PromotionView = z.infer<typeof PromotionView>
+export type ReleaseManifest = z.infer<typeof ReleaseManifest>

@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { type ConnectionOptions, connect, withConnection } from '../connection.ts'
 import { follow } from '../follow.ts'
 import { table } from '../format.ts'
+import { UsageError } from '../usage-error.ts'
 
 interface SubmitOptions extends ConnectionOptions {
   set: string[]
@@ -25,11 +26,6 @@ function override(text: string): [string, unknown] {
   } catch {
     return [text.slice(0, at), value]
   }
-}
-
-/** What the user typed cannot be understood. */
-export class UsageError extends Error {
-  override name = 'UsageError'
 }
 
 /** A preset's name, or a file that holds a recipe. */

@@ -6,7 +6,6 @@ import type {
   RunView,
   StageView,
 } from '@limbeck/contracts'
-import type { z } from 'zod'
 import { bytes, type Cell, duration, table } from '../format.ts'
 
 const ROLES = ['teacher', 'control_steps', 'control', 'distilled', 'few_step'] as const
@@ -67,8 +66,8 @@ function models(stages: StageView[]): DemoSummary['models'] {
 
 export interface SummaryInput {
   run: RunView
-  model: z.infer<typeof ModelVersionView> | null
-  promotion: z.infer<typeof PromotionView> | null
+  model: ModelVersionView | null
+  promotion: PromotionView | null
   /** Folder that the packages were written to. */
   packagePath: string | null
   packageBytes: number

@@ -115,14 +115,15 @@ class StageContext:
         row = [None if v is None or math.isnan(v) else _json_number(float(v)) for v in values]
         self._append(step, arrays={name: row})
 
-    def progress(self, step: int, total: int, images_per_second: float, loss: float) -> None:
+    def progress(self, step: int, total: int, images_per_second: float | None, loss: float | None) -> None:
+        """None where a stage has no such figure."""
         self._append(
             step,
             progress={
                 "step": step,
                 "total": total,
-                "images_per_second": _json_number(images_per_second),
-                "loss": _json_number(loss),
+                "images_per_second": None if images_per_second is None else _json_number(images_per_second),
+                "loss": None if loss is None else _json_number(loss),
             },
         )
 

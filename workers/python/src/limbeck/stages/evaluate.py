@@ -68,7 +68,7 @@ def run(ctx: StageContext) -> StageResult:
             pictures.extend(_draw(candidate, protocol, batch))
             done += len(batch)
             rate = len(pictures) / (time.monotonic() - started)
-            ctx.progress(done, total, rate, 0.0)
+            ctx.progress(done, total, rate, None)
             if ctx.stop_requested():
                 # Minutes of work at most: a new attempt draws the same pictures again.
                 raise StopRequested

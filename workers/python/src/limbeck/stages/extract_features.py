@@ -63,7 +63,7 @@ def run(ctx: StageContext) -> StageResult:
                     rows[row] |= {"sample": end, "noise_position": np.array([place])}
             for place, row in zip(places, rows, strict=True):
                 add_features(writer, images.keys[place], row, json.dumps(images.metadata[place]).encode())
-            ctx.progress(places.stop, len(images), places.stop / (time.monotonic() - started), 0.0)
+            ctx.progress(places.stop, len(images), places.stop / (time.monotonic() - started), None)
             if ctx.stop_requested():
                 raise StopRequested("extraction starts over in the next attempt")
         index = writer.close()

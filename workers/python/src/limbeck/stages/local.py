@@ -1,11 +1,12 @@
 """Runs the stages of a recipe one after another on this machine, without a control plane.
 
-    python -m limbeck.stages.local recipes/tiny-teacher.json --workdir DIR [--until NAME]
+    python -m limbeck.stages.local recipes/tiny-teacher.json --workdir DIR [--until NAME] [--asset NAME=DIR]
 
 Each stage has the folder DIR/NAME and is the same child process that the agent starts. What has a
 result is not run again; what has a checkpoint goes on from it. SIGTERM and Ctrl-C let the running
-stage write its checkpoint first. An input is `stage:NAME` (that stage's output) or a path relative
-to the recipe; an entry with `assemble` in place of `spec` puts a snapshot together.
+stage write its checkpoint first. An input is `stage:NAME` (that stage's output) or `asset:NAME`
+(the folder given by --asset, else NAME in `snapshots/` beside the recipe's folder); an entry with
+`assemble` in place of `spec` puts a snapshot together.
 """
 
 import argparse
@@ -40,8 +41,9 @@ def prune_checkpoints(workdir: Path) -> None:
 class LocalRun:
     """A recipe's stages in one folder."""
 
-    def __init__(self, recipe: Path, workdir: Path) -> None:
-        self.folder = recipe.parent.absolute()
+    def __init__(self, recipe: Path, workdir: Path, assets: dict[str, Path] | None = None) -> None:
+        self.snapshots = recipe.absolute().parent.parent / "snapshots"
+        self.assets = assets or {}
         self.workdir = workdir.absolute()
         self.stages: list[dict[str, Any]] = json.loads(recipe.read_text())["stages"]
         self.stopping = False
@@ -58,9 +60,12 @@ class LocalRun:
         return 0
 
     def _input(self, reference: str) -> Path:
-        if reference.startswith("stage:"):
-            return self.workdir / reference.removeprefix("stage:") / "output"
-        return (self.folder / reference).resolve()
+        kind, _, name = reference.partition(":")
+        if kind == "stage":
+            return self.workdir / name / "output"
+        if kind == "asset":
+            return self.assets.get(name, self.snapshots / name).absolute()
+        raise SystemExit(f"an input is stage:NAME or asset:NAME, got {reference!r}")
 
     def _assemble(self, stage: dict[str, Any]) -> int:
         from limbeck.models.snapshot import assemble_snapshot
@@ -118,8 +123,10 @@ def main() -> int:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--workdir", type=Path, required=True)
     parser.add_argument("--until", help="stop after this stage")
+    parser.add_argument("--asset", action="append", default=[], metavar="NAME=DIR", help="folder of an asset")
     arguments = parser.parse_args()
-    local = LocalRun(arguments.recipe, arguments.workdir)
+    assets = {name: Path(folder) for name, _, folder in (item.partition("=") for item in arguments.asset)}
+    local = LocalRun(arguments.recipe, arguments.workdir, assets)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: local.stop())
     return local.run(arguments.until)

@@ -62,7 +62,11 @@ def run(ctx: StageContext) -> StageResult:
         loss = squared + spec.l1_weight * absolute + spec.kl_weight * kl
         norm = learner.update(loss, step)
         scalars = {"loss/mse": squared.detach(), "loss/l1": absolute.detach(), "loss/kl": kl.detach()}
-        return StepOutput(loss=loss.detach(), scalars={**scalars, "gradient_norm": norm}, keys=chosen)
+        return StepOutput(
+            loss=loss.detach(),
+            scalars={**scalars, "gradient_norm": norm},
+            keys=[images.keys[place] for place in chosen],
+        )
 
     train(ctx=ctx, training=spec.training, learners=[learner], step_fn=step)
     with learner.ema["vae"].applied(vae):

@@ -20,5 +20,5 @@ def run(ctx: StageContext) -> StageResult:
         samples_per_shard=spec.samples_per_shard,
     )
     size = sum(shard.bytes for shard in index.shards)
-    ctx.progress(spec.samples, spec.samples, 0.0, 0.0)
+    ctx.progress(spec.samples, spec.samples, None, None)
     return StageResult(metrics={"samples": float(index.total), "bytes": float(size)})

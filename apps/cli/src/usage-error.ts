@@ -1,0 +1,4 @@
+/** What the user typed cannot be understood. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
