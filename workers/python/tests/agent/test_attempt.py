@@ -61,7 +61,7 @@ def test_heartbeats_carry_progress(peer, run_worker) -> None:
         ("unknown_reason", "error", r"^sad: no reason"),
         ("traceback", "error", r"^exit code 1: ValueError: latents are \[4, 8, 8\]"),
         ("no_space", "disk_full", r"No space left on device .*: \d+ bytes free"),
-        ("killed", "error", r"^killed by SIGKILL, not by the agent \(peak .* GiB of 1024.00 GiB\)"),
+        ("killed", "worker_lost", r"^killed by SIGKILL, not by the agent \(peak .* GiB of 1024.00 GiB\)"),
         ("segfault", "error", r"^killed by SIGSEGV"),
         ("no_result", "error", r"no result.json"),
         ("link_output", "error", r"output cannot be stored: .*link is a link to a folder"),
@@ -92,7 +92,7 @@ def test_memory_makes_a_sigkill_an_out_of_memory(tmp_path: Path) -> None:
     neither = classify(Exit(signal=9, peak_rss_bytes=10), tmp_path, [], 0, 100)
     other = classify(Exit(signal=11, peak_rss_bytes=90), tmp_path, [], 1, 100)
     reasons = [verdict.reason for verdict in (near, told, neither, other) if isinstance(verdict, Failed)]
-    assert reasons == ["out_of_memory", "out_of_memory", "error", "error"]
+    assert reasons == ["out_of_memory", "out_of_memory", "worker_lost", "error"]
 
 
 def test_exit_codes(tmp_path: Path) -> None:
@@ -315,6 +315,16 @@ def test_a_full_disk_is_a_failure_with_its_name(peer, run_worker, tmp_path: Path
     fail = ends_with(peer, "fail")
     assert fail["reason"] == "disk_full"
     assert re.search(r"no space left for .*: \d+ bytes free", fail["message"])
+
+
+def test_an_attempt_that_cannot_begin_is_given_up_with_its_reason(peer, run_worker, tmp_path: Path) -> None:
+    lease = peer.offer()
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "attempts").write_text("a file where the folder should be")
+    run_worker("finish")
+    fail = ends_with(peer, "fail")
+    assert (fail["reason"], fail["epoch"]) == ("worker_lost", 1)
+    assert lease["stage"] in fail["message"]
 
 
 def test_a_token_that_is_revoked_ends_the_stage(peer, start_agent, wait_dead) -> None:

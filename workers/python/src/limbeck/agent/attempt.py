@@ -108,7 +108,7 @@ class Attempt:
         self._identity = {"worker": record["worker"], "epoch": self.lease["epoch"]}
         self._began = time.monotonic()
         self._leave_by: float | None = None
-        self._pinned: set[str] = set()
+        self._disk_full = False
         self._stderr: deque[str] = deque(maxlen=30)
         self._logs = LogSpool(folder.agent / "logs", self.lease["epoch"])
         self._tail = ProgressTail(folder.metrics)
@@ -194,7 +194,7 @@ class Attempt:
         inputs = {}
         for name, digest in self.lease["inputs"].items():
             target = self.folder.path / "inputs" / name
-            self._pinned |= self._transfers.download_tree(self._stage, digest, target, self._while_working)
+            self._transfers.download_tree(self._stage, digest, target, self._while_working)
             inputs[name] = str(target)
         spec = {
             "stage": self._stage,
@@ -212,9 +212,7 @@ class Attempt:
             return None
         target = self.folder.path / "resume"
         try:
-            self._pinned |= self._transfers.download_tree(
-                self._stage, resume["digest"], target, self._while_working
-            )
+            self._transfers.download_tree(self._stage, resume["digest"], target, self._while_working)
         except (MissingBlob, CorruptBlob, TreeError, Rejected) as error:
             # The result is the same from the start; only time is lost.
             self._say(f"checkpoint of step {resume['step']} cannot be used, starting from step 0: {error}")
@@ -368,6 +366,7 @@ class Attempt:
             return "completed"
         if isinstance(ending, Failed):
             self._finish_checkpoints()
+            self._disk_full = self._disk_full or ending.reason == "disk_full"
             self._say(f"attempt failed ({ending.reason}): {ending.message}")
             self._flush()
             message = cut(ending.message, MESSAGE_UNITS)
@@ -409,7 +408,7 @@ class Attempt:
                 self.folder.remove()
             else:
                 self.folder.keep_spool_only()
-            if self._logs.full or self._control.has(DISK):
+            if self._disk_full or self._control.has(DISK):
                 self._cache.clear()
             else:
                 self._cache.make_room(0, set())

@@ -76,7 +76,10 @@ def _by_signal(ended: Exit, oom_kills: int, memory_limit: int) -> Failed:
         return Failed(
             reason="out_of_memory", message=f"killed by {name}, most likely for its memory ({usage})"
         )
-    return Failed(reason="error", message=f"killed by {name}, not by the agent ({usage})")
+    # These two come from outside (an operator, a container runtime); others are the program's own fault.
+    outside = number in (signal.SIGKILL, signal.SIGTERM)
+    reason = "worker_lost" if outside else "error"
+    return Failed(reason=reason, message=f"killed by {name}, not by the agent ({usage})")
 
 
 def read_result(workdir: Path) -> Finished | Failed:

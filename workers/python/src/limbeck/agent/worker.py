@@ -13,10 +13,13 @@ from limbeck.agent.attempt import Attempt, Settings
 from limbeck.agent.cache import BlobCache
 from limbeck.agent.client import Client, GaveUp, LeaseLost, Rejected
 from limbeck.agent.control import SHUTDOWN, TOKEN, Control
+from limbeck.agent.disk import DiskFull, is_full
 from limbeck.agent.eventlog import log
+from limbeck.agent.exits import MESSAGE_UNITS
 from limbeck.agent.folder import AttemptFolder, attempt_folders, new_attempt_folder
 from limbeck.agent.identity import new_claim_id
 from limbeck.agent.leftovers import settle_leftovers
+from limbeck.agent.text import cut
 from limbeck.agent.transfers import Anything, Transfers
 from limbeck.contracts import parse_stage_spec
 from limbeck.contracts.generated import (
@@ -29,6 +32,8 @@ from limbeck.contracts.generated import (
 )
 
 LAST_CLAIM_SECONDS = 3.0
+PAUSE_SECONDS = 5.0
+"""After an attempt that this machine could not begin."""
 
 
 class Interrupted(BaseException):
@@ -80,8 +85,16 @@ class Worker:
                 if lease is None:
                     continue
                 folder = new_attempt_folder(self._work, lease["stage"], lease["epoch"])
-                folder.create(self.worker, lease)
-                self._attempt(folder).run()
+                try:
+                    folder.create(self.worker, lease)
+                    attempt = self._attempt(folder)
+                except (DiskFull, OSError) as error:
+                    self._cache.clear()
+                    full = isinstance(error, DiskFull) or is_full(error)
+                    self._refuse(lease, "disk_full" if full else "worker_lost", f"{folder.path}: {error}")
+                    self._stopping(PAUSE_SECONDS)
+                    continue
+                attempt.run()
                 if once:
                     return
         except GaveUp:
@@ -151,17 +164,21 @@ class Worker:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             message = f"this worker does not understand the lease: {where}: {first['msg']}"
-            log("lease_not_understood", stage=lease.get("stage"), why=message)
-            identity = {"worker": self.worker, "epoch": lease["epoch"]}
-            fail = {"reason": "bad_config", "message": message[:2000], "last_log_lines": []}
-            body = FailRequest.model_validate({**identity, **fail})
-            try:
-                self._api.call(f"/v1/worker/stages/{lease['stage']}/fail", body, Anything, self._stopping)
-            except (LeaseLost, Rejected) as refused:
-                log("report_refused", stage=lease["stage"], why=str(refused))
+            self._refuse(lease, "bad_config", message)
             return None
         log("claimed", stage=lease["stage"], epoch=lease["epoch"], name=lease["name"], run=lease["run"])
         return lease
+
+    def _refuse(self, lease: dict[str, Any], reason: str, message: str) -> None:
+        """Fails an attempt that cannot even begin."""
+        log("attempt_refused", stage=lease["stage"], reason=reason, why=message)
+        identity = {"worker": self.worker, "epoch": lease["epoch"]}
+        fail = {"reason": reason, "message": cut(message, MESSAGE_UNITS), "last_log_lines": []}
+        body = FailRequest.model_validate({**identity, **fail})
+        try:
+            self._api.call(f"/v1/worker/stages/{lease['stage']}/fail", body, Anything, self._stopping)
+        except (LeaseLost, Rejected) as refused:
+            log("report_refused", stage=lease["stage"], why=str(refused))
 
     def _release(self, lease: dict[str, Any], give_up: Callable[[float], bool]) -> None:
         body = ReleaseRequest.model_validate(
