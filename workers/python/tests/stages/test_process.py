@@ -170,3 +170,15 @@ def test_a_recipe_runs_its_stages_and_goes_on_where_it_was(
     assert (tmp_path / "work" / "render" / "result.json").stat().st_mtime_ns == finished
     with pytest.raises(SystemExit, match="no stage 'other'"):
         local.run("other")
+
+
+def test_assets_of_a_recipe_are_folders(tmp_path: Path) -> None:
+    (tmp_path / "recipes").mkdir()
+    recipe = tmp_path / "recipes" / "recipe.json"
+    vae = toy.write_autoencoder(tmp_path / "elsewhere")
+    stages = [{"name": name, "assemble": {"base": f"asset:{name}"}} for name in ("given", "beside")]
+    recipe.write_text(json.dumps({"name": "toy", "stages": stages}))
+    toy.write_autoencoder(tmp_path / "snapshots" / "beside")
+    assert LocalRun(recipe, tmp_path / "work", {"given": vae}).run(None) == 0
+    for name in ("given", "beside"):
+        assert (tmp_path / "work" / name / "output" / "vae" / "config.json").is_file()

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
 import torch
+from diffusers.utils.constants import SAFETENSORS_WEIGHTS_NAME
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from torch import Tensor, nn
 
 from limbeck.contracts.generated import Sd3Config, TimeConfig, UnetConfig
-from limbeck.models.sd3 import Sd3Denoiser, build_sd3, config_of
+from limbeck.models.sd3 import Sd3Denoiser, build_sd3
 from limbeck.models.unet import EfficientUNet
 from limbeck.training.checkpoint import Tensors, load_tensors, save_tensors
 
@@ -120,10 +121,11 @@ def write_component(
     half: store fp16 (loaded as fp32 again).
     """
     dtype = torch.float16 if half else torch.float32
-    copy = build_sd3(config_of(denoiser.transformer))
-    copy.load_state_dict(denoiser.state_dict())
-    shutil.rmtree(snapshot / component, ignore_errors=True)
-    copy.transformer.to(dtype).save_pretrained(snapshot / component)
+    folder = snapshot / component
+    shutil.rmtree(folder, ignore_errors=True)
+    denoiser.transformer.save_config(folder)
+    weights = {name: tensor.to(dtype) for name, tensor in denoiser.transformer.state_dict().items()}
+    save_tensors(folder / SAFETENSORS_WEIGHTS_NAME, weights)
     notes = snapshot / "limbeck.json"
     content: dict[str, Any] = json.loads(notes.read_text()) if notes.is_file() else {"few_step": {}}
     content["few_step"].pop(component, None)

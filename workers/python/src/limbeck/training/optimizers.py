@@ -34,7 +34,7 @@ class NamedOptimizer:
         if not self.named:
             raise ValueError("nothing to optimise: no parameter requires a gradient")
         matrices, rest = split_for_muon(self.named) if config.kind == "muon" else ({}, self.named)
-        betas = tuple(config.betas)
+        first, second = config.betas
         self.parts: list[tuple[NamedParameters, torch.optim.Optimizer]] = []
         if matrices:
             muon = torch.optim.Muon(
@@ -46,7 +46,10 @@ class NamedOptimizer:
             self.parts.append((matrices, muon))
         if rest:
             adamw = torch.optim.AdamW(
-                list(rest.values()), lr=config.learning_rate, betas=betas, weight_decay=config.weight_decay
+                list(rest.values()),
+                lr=config.learning_rate,
+                betas=(first, second),
+                weight_decay=config.weight_decay,
             )
             self.parts.append((rest, adamw))
 

@@ -5,22 +5,13 @@ once per log interval.
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from limbeck.data.features import FeatureBatch
 from limbeck.objectives.flow import interpolate, velocity_target
 from limbeck.training.randomness import normal, uniform
-
-
-class Batch(Protocol):
-    """What a denoiser is trained and judged on."""
-
-    latent_BCHW: Tensor
-    text_BND: Tensor
-    pooled_BP: Tensor
-
 
 VelocityFunction = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -61,7 +52,7 @@ class HeldOutVelocity:
     """
 
     def __init__(
-        self, load: Callable[[list[int]], Batch], count: int, *, per_bin: int = 16, bins: int = BINS
+        self, load: Callable[[list[int]], FeatureBatch], count: int, *, per_bin: int = 16, bins: int = BINS
     ) -> None:
         if count < 1:
             raise ValueError("no held-out samples to validate on")
