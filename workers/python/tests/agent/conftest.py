@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from limbeck.agent.attempt import Settings
 from limbeck.agent.cache import BlobCache
 from limbeck.agent.client import Client
 from limbeck.agent.control import Control
+from limbeck.agent.endings import Settings
 from limbeck.agent.identity import code_digest
 from limbeck.agent.trees import FORMAT
 from limbeck.agent.worker import Worker

@@ -7,11 +7,9 @@ stage goes on, and what the attempt has to say waits until it can be said or the
 import json
 import shutil
 import signal
-import sys
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from limbeck.agent.cache import BlobCache
 from limbeck.agent.checkpoints import CheckpointUploader
@@ -19,6 +17,7 @@ from limbeck.agent.child import Child, Exit, StartFailed, stage_environment
 from limbeck.agent.client import Client, GaveUp, LeaseLost, Rejected, TokenRefused
 from limbeck.agent.control import BROKEN, CANCEL, DISK, DRAIN, ENDED, LOST, SHUTDOWN, TOKEN, Control
 from limbeck.agent.disk import DiskFull, disk_full, is_full
+from limbeck.agent.endings import Discarded, Ending, Released, Result, Settings
 from limbeck.agent.eventlog import log
 from limbeck.agent.exits import (
     MESSAGE_UNITS,
@@ -52,37 +51,6 @@ FLUSH_SECONDS = 10.0
 LAST_FLUSH_SECONDS = 30.0
 METRICS_CAP_BYTES = 4 << 30
 OUTPUT_LOST_CODES = ("unknown_artifact", "artifact_mismatch", "artifact_not_verified")
-
-Result = Literal["completed", "failed", "released", "discarded", "kept"]
-"""`kept`: the agent had to go before it could report; the next start of the agent does."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What is the same for all attempts of this agent. Durations in seconds."""
-
-    threads: int
-    uses_gpu: bool
-    memory_limit_bytes: int
-    hold_seconds: float
-    outage_seconds: float
-    drain_seconds: float
-    stage_command: list[str] = field(default_factory=lambda: [sys.executable, "-m", "limbeck.stages"])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Released:
-    """The lease is given back."""
-
-    reason: Literal["preempted", "cancelled"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Discarded:
-    """Somebody else owns the stage; nobody wants to hear more."""
-
-
-Ending = Finished | Failed | Released | Discarded
 
 
 class Attempt:

@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from limbeck.agent.attempt import Settings
 from limbeck.agent.cache import BlobCache
 from limbeck.agent.client import Client, NotUnderstood, Rejected, TokenRefused
 from limbeck.agent.control import Control
 from limbeck.agent.disk import DiskFull
+from limbeck.agent.endings import Settings
 from limbeck.agent.eventlog import log
 from limbeck.agent.identity import (
     ConfigurationError,

@@ -9,11 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from limbeck.agent.attempt import Attempt, Settings
+from limbeck.agent.attempt import Attempt
 from limbeck.agent.cache import BlobCache
 from limbeck.agent.client import Client, GaveUp, LeaseLost, Rejected
 from limbeck.agent.control import SHUTDOWN, TOKEN, Control
 from limbeck.agent.disk import DiskFull, is_full
+from limbeck.agent.endings import Settings
 from limbeck.agent.eventlog import log
 from limbeck.agent.exits import MESSAGE_UNITS
 from limbeck.agent.folder import AttemptFolder, attempt_folders, new_attempt_folder
