@@ -1,6 +1,6 @@
 import { deriveRunState, endedWithoutSuccess, isBlocked, isFinal, isRunEnded } from '@limbeck/core'
-import type { RunRow, StageRow } from './rows.ts'
-import { selectStagesOfRun, updateRunState } from './sql/runs.ts'
+import type { RunRow } from './rows.ts'
+import { type StageStateRow, selectStageStates, updateRunState } from './sql/runs.ts'
 import { SKIP, UNBLOCK } from './sql/stage-transitions.ts'
 import type { Queryable } from './transaction.ts'
 import { applyTransition } from './transition.ts'
@@ -14,14 +14,14 @@ export async function propagate(
   run: Pick<RunRow, 'id'>,
   cancelRequested: boolean,
 ): Promise<void> {
-  const stages = new Map((await selectStagesOfRun(tx, run.id)).map((stage) => [stage.name, stage]))
+  const stages = new Map((await selectStageStates(tx, run.id)).map((stage) => [stage.name, stage]))
   // Skipping goes down the graph a level at a time.
   while ((await settleBlocked(tx, stages)) > 0);
   const state = deriveRunState([...stages.values()], cancelRequested)
   await updateRunState(tx, run.id, state, isRunEnded(state))
 }
 
-async function settleBlocked(tx: Queryable, stages: Map<string, StageRow>): Promise<number> {
+async function settleBlocked(tx: Queryable, stages: Map<string, StageStateRow>): Promise<number> {
   let changed = 0
   for (const stage of stages.values()) {
     if (!isBlocked(stage.state)) continue

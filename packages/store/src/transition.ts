@@ -53,7 +53,7 @@ SELECT * FROM changed`,
  */
 export async function applyTransition(
   tx: Queryable,
-  stage: StageRow,
+  stage: Pick<StageRow, 'id' | 'epoch' | 'state'>,
   command: StageCommand,
   guard: StageGuard,
   statement: TransitionStatement,

@@ -89,6 +89,15 @@ it('computes two identical stages in flight once', async () => {
   })
 })
 
+it('finds work behind many stages that wait for their identical twin', async () => {
+  const project = await testProject(store)
+  const [one, two] = [await addWorker(store, project), await addWorker(store, project)]
+  for (let count = 0; count < 8; count++) await submit(store, project, planOf({ a: [] }), { cache: 'use' })
+  const behind = await submit(store, project, planOf({ a: [] }), { cache: 'use', cache_salt: 'behind' })
+  unwrap(await claimStage(store, { project, worker: one, claim: claimId() }))
+  expect(unwrap(await claimStage(store, { project, worker: two, claim: claimId() }))?.run).toBe(behind.id)
+})
+
 it('gives the higher priority first, then the older run', async () => {
   const project = await testProject(store)
   const worker = await addWorker(store, project)

@@ -20,8 +20,11 @@ import { type Queryable, transaction } from '../transaction.ts'
 import { applyTransition } from '../transition.ts'
 import { recordResult } from './succeed.ts'
 
-/** Stages looked at in one claim. Beyond it a worker would only wait for identical ones in flight. */
-const CANDIDATES = 200
+/**
+ * Stages looked at in one claim: the first few nearly always hold one. Beyond the second number a worker would only
+ * wait for identical ones in flight.
+ */
+const CANDIDATES = [4, 200]
 
 type Step =
   | { kind: 'failure'; error: StoreFailure }
@@ -55,9 +58,13 @@ async function tryClaim(
   const known = await selectClaim(tx, request.claim)
   if (known !== null) return { kind: 'lease', lease: await repeatLease(tx, store, worker, known) }
   if (worker.drain_requested_at !== null) return { kind: 'lease', lease: null }
-  for (const candidate of await selectCandidates(tx, worker, CANDIDATES)) {
-    const step = await takeCandidate(tx, store, worker, candidate, request.claim)
-    if (step !== null) return step
+  for (const limit of CANDIDATES) {
+    const candidates = await selectCandidates(tx, worker, limit)
+    for (const candidate of candidates) {
+      const step = await takeCandidate(tx, store, worker, candidate, request.claim)
+      if (step !== null) return step
+    }
+    if (candidates.length < limit) break
   }
   return { kind: 'lease', lease: null }
 }

@@ -28,6 +28,17 @@ export async function selectStagesOfRun(db: Queryable, run: string): Promise<Sta
   return rows
 }
 
+export type StageStateRow = Pick<StageRow, 'id' | 'name' | 'state' | 'epoch' | 'needs'>
+
+/** What propagation looks at; specs and results may be large. Index: unique (run_id, name). */
+export async function selectStageStates(tx: Queryable, run: string): Promise<StageStateRow[]> {
+  const { rows } = await tx.query<StageStateRow>(
+    'SELECT id, name, state, epoch, needs FROM stage WHERE run_id = $1 ORDER BY position',
+    [run],
+  )
+  return rows
+}
+
 /** Stores the derived state with its event, where it differs. `ended`: no stage can change by itself any more. */
 export async function updateRunState(
   tx: Queryable,

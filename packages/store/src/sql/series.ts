@@ -49,7 +49,8 @@ export interface BucketRow {
 
 /**
  * Buckets of equal width in steps: deterministic, and neither a spike nor the first point is lost. x - x is 0 for finite x
- * only. The last value is looked up by its step rather than sorted for. Index: metric_scalar's primary key.
+ * only. The last value is looked up by its step rather than sorted for; MATERIALIZED
+ * keeps the width from being computed for every point. Index: metric_scalar's primary key.
  */
 export async function selectBuckets(
   db: Queryable,
@@ -60,8 +61,8 @@ export async function selectBuckets(
     `WITH bounds AS (
        SELECT coalesce($2::int, (SELECT min(step) FROM metric_scalar WHERE series_id = $1)) AS low,
               coalesce($3::int, (SELECT max(step) FROM metric_scalar WHERE series_id = $1)) AS high
-     ), width AS (
-       SELECT low, high, greatest(1, ceil((high - low + 1)::numeric / $4)::int) AS steps FROM bounds
+     ), width AS MATERIALIZED (
+       SELECT low, high, greatest(1, (high - low + $4::int) / $4::int) AS steps FROM bounds
      ), bucket AS (
        SELECT max(step) AS step,
          min(value) FILTER (WHERE value - value = 0) AS min,
@@ -90,8 +91,8 @@ export async function selectArrays(
     `WITH bounds AS (
        SELECT coalesce($2::int, (SELECT min(step) FROM metric_array WHERE series_id = $1)) AS low,
               coalesce($3::int, (SELECT max(step) FROM metric_array WHERE series_id = $1)) AS high
-     ), width AS (
-       SELECT low, high, greatest(1, ceil((high - low + 1)::numeric / $4)::int) AS steps FROM bounds
+     ), width AS MATERIALIZED (
+       SELECT low, high, greatest(1, (high - low + $4::int) / $4::int) AS steps FROM bounds
      ), chosen AS (
        SELECT max(step) AS step FROM metric_array, width
        WHERE series_id = $1 AND step BETWEEN width.low AND width.high
