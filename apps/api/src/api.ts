@@ -76,9 +76,17 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     // Readiness first; held claims and heartbeats answer, streams end with a hint when to come again.
     stopping.abort()
     await new Promise((resolve) => setTimeout(resolve, drain_ms))
-    await closeWithin(CLOSE_LIMIT_MS, () => app.close())
+    await closeServer(app)
     await closeWithin(1_000, () => liveness.stop())
     await release()
   }
   return { app, url, stop }
+}
+
+/** Connections that become idle while the last answers go out would keep the server open for their keep-alive time. */
+async function closeServer(app: App): Promise<void> {
+  const idle = setInterval(() => app.server.closeIdleConnections(), 50)
+  await closeWithin(CLOSE_LIMIT_MS, () => app.close())
+  clearInterval(idle)
+  app.server.closeAllConnections()
 }

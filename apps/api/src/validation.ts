@@ -32,6 +32,12 @@ function closest(branches: readonly (readonly $ZodIssue[])[]): readonly $ZodIssu
   return ranked[0] ?? []
 }
 
+/** Query and path: Postgres holds no NUL. Bodies were looked at before they were parsed. */
+const nulCharacters = (value: unknown): Finding[] =>
+  Object.entries(value ?? {})
+    .filter(([, text]) => typeof text === 'string' && text.includes('\0'))
+    .map(([path]) => ({ path, message: 'must not hold a NUL character' }))
+
 const PARTS: Record<string, string> = { body: 'the body', querystring: 'the query', params: 'the path' }
 
 /** Zod at the edge: unknown keys, wrong types and ranges are 422 with one entry a path. */
@@ -39,8 +45,8 @@ export const validatorCompiler: FastifySchemaCompiler<$ZodType> =
   ({ schema, httpPart }) =>
   (data) => {
     const result = safeParse(schema, data)
-    if (result.success) return { value: result.data }
-    const errors = findings(result.error.issues)
+    const errors = result.success ? nulCharacters(result.data) : findings(result.error.issues)
+    if (result.success && errors.length === 0) return { value: result.data }
     const where = PARTS[httpPart ?? 'body'] ?? `the ${httpPart}`
     const shown = errors.slice(0, FINDINGS_LIMIT)
     const more = errors.length > shown.length ? ` and ${errors.length - shown.length} more` : ''

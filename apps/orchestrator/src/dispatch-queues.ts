@@ -28,43 +28,59 @@ export interface DispatchQueues {
 const CLASSES = ResourceClass.options.filter((name) => name !== 'control')
 const LONGEST_DELAY_MS = 24 * 3600_000
 
+type Queues = Map<ResourceClass, ReturnType<typeof openQueue<Doorbell>>>
+
 /** A BullMQ queue a resource class, `dispatch-cpu`: where API replicas listen while claims wait. */
 export function openDispatchQueues(redisUrl: string, prefix = 'limbeck'): DispatchQueues {
   const connection = producerConnection(redisUrl)
-  const queues = new Map(
-    CLASSES.map((name) => [
-      name,
-      openQueue<Doorbell>(
-        `dispatch-${name}`,
-        { connection, prefix },
-        // A kept job would swallow the next ring of its id.
-        { removeOnComplete: true, removeOnFail: true, attempts: 1 },
-      ),
-    ]),
-  )
+  let queues: Queues | null = null
+  const open = (): Queues =>
+    new Map(
+      CLASSES.map((name) => [
+        name,
+        openQueue<Doorbell>(
+          `dispatch-${name}`,
+          { connection, prefix },
+          // A kept job would swallow the next ring of its id.
+          { removeOnComplete: true, removeOnFail: true, attempts: 1 },
+        ),
+      ]),
+    )
+  const close = async () => {
+    const open = [...(queues?.values() ?? [])]
+    queues = null
+    await closeWithin(1_000, ...open.map((queue) => () => queue.close()))
+  }
   return {
     async ring(rings) {
-      if (rings.length > 0 && connection.status !== 'ready')
-        throw new Error(`Redis is away (connection ${connection.status})`)
-      for (const [name, queue] of queues) {
-        const jobs = rings
-          .filter((ring) => ring.resource_class === name)
-          .map(({ id, data, priority, delay }) => ({
-            name: 'ring',
-            data,
-            opts: {
-              jobId: id,
-              // BullMQ: 1 is the most urgent.
-              priority: 101 - priority,
-              delay: Math.min(Math.max(0, Math.round(delay)), LONGEST_DELAY_MS),
-            },
-          }))
-        if (jobs.length > 0) await queue.addBulk(jobs)
+      if (rings.length === 0) return
+      if (connection.status !== 'ready') throw new Error(`Redis is away (connection ${connection.status})`)
+      // A BullMQ queue asks for the server's version once, when it is made: one made while Redis was away stays broken.
+      queues ??= open()
+      try {
+        for (const [name, queue] of queues) {
+          const jobs = rings.filter((ring) => ring.resource_class === name).map(jobOf)
+          if (jobs.length > 0) await queue.addBulk(jobs)
+        }
+      } catch (error) {
+        await close()
+        throw error
       }
     },
-    close: async () => {
-      await closeWithin(1_000, ...[...queues.values()].map((queue) => () => queue.close()))
+    async close() {
+      await close()
       connection.disconnect()
     },
   }
 }
+
+const jobOf = ({ id, data, priority, delay }: Ring) => ({
+  name: 'ring',
+  data,
+  opts: {
+    jobId: id,
+    // BullMQ: 1 is the most urgent.
+    priority: 101 - priority,
+    delay: Math.min(Math.max(0, Math.round(delay)), LONGEST_DELAY_MS),
+  },
+})

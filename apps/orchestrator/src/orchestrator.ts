@@ -43,7 +43,7 @@ export function startOrchestrator(options: OrchestratorOptions): Orchestrator {
     startLoop({ name, log, idle_ms, round: async (signal) => leadership.held() && round(signal) })
   const loops = [
     // Short pauses: each is one indexed statement, and their sum is what a user waits between two stages.
-    lead('relay', 40, () => relayRound(store, queues)),
+    lead('relay', 40, () => relayRound(store, queues, log)),
     lead('verification', 80, (signal) => verifier.round(signal)),
     lead('gates', 250, () => gatesRound(store, log)),
     lead('reconciler', reconcile_ms, () => reconcileRound(store, queues, log)),

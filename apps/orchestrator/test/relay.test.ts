@@ -1,8 +1,15 @@
 import type { StageId } from '@limbeck/contracts'
+import { createLogger } from '@limbeck/platform'
 import type { UndeliveredEvent } from '@limbeck/store'
 import { describe, expect, it } from 'vitest'
 import { ringsOf } from '../src/relay.ts'
 
+const lines: string[] = []
+const log = createLogger({
+  level: 'info',
+  service: 'test',
+  destination: { write: (line) => lines.push(JSON.parse(line).event) },
+})
 const now = Date.parse('2026-01-01T00:00:00Z')
 const event = (payload: Record<string, unknown>, type = 'stage.changed'): UndeliveredEvent => ({
   id: '1',
@@ -16,7 +23,7 @@ const queued = { state: 'queued', epoch: 3, resource_class: 'cpu', priority: 50,
 
 describe('ringsOf', () => {
   it('rings for a stage that is queued, with ids only', () => {
-    expect(ringsOf([event(queued)], now)).toEqual([
+    expect(ringsOf([event(queued)], now, log)).toEqual([
       {
         resource_class: 'cpu',
         id: 'stg_00000000000000000000000001.3',
@@ -28,8 +35,8 @@ describe('ringsOf', () => {
   })
 
   it('delays the ring of a retry until it is due', () => {
-    const [ring] = ringsOf([event({ ...queued, next_attempt_at: '2026-01-01T00:00:04.000Z' })], now)
-    expect(ring?.delay).toBe(4_000)
+    const [ring] = ringsOf([event({ ...queued, next_attempt_at: now / 1000 + 4 })], now, log)
+    expect(ring?.delay).toBeCloseTo(4_000, 3)
   })
 
   it('rings for nothing else: other states, other events, stages of the control plane', () => {
@@ -38,6 +45,12 @@ describe('ringsOf', () => {
       event(queued, 'run.changed'),
       event({ ...queued, resource_class: 'control' }),
     ]
-    expect(ringsOf(others, now)).toEqual([])
+    expect(ringsOf(others, now, log)).toEqual([])
+    expect(lines).toEqual([])
+  })
+
+  it('says so when it does not understand an event of a queued stage', () => {
+    expect(ringsOf([event({ ...queued, next_attempt_at: 'soon' })], now, log)).toEqual([])
+    expect(lines).toEqual(['event_not_understood'])
   })
 })

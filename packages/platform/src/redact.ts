@@ -12,8 +12,8 @@ const isSecretKey = (key: string): boolean => {
 const mask = '[redacted]'
 
 const patterns: readonly (readonly [RegExp, string])[] = [
-  // Tokens of this project: prefix, kind, random part.
-  [/\blmb_[A-Za-z0-9]+_[A-Za-z0-9_-]{8,}/g, `lmb_${mask}`],
+  // Tokens of this project: mark, random part. The short prefix that lists show stays.
+  [/\blmbk_[A-Za-z0-9_-]{8,}/g, `lmbk_${mask}`],
   [/\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}/gi, `$1 ${mask}`],
   // scheme://user:password@host; the password may hold anything but "/" and blanks, "@" included.
   [/([a-z][a-z0-9+.-]*:\/\/[^\s/:@]*):[^\s/]*@/gi, `$1:${mask}@`],

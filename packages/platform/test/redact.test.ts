@@ -6,7 +6,7 @@ const secret = 'Zq8hunter2Zq8hunter2'
 
 describe('redaction', () => {
   it.each([
-    ['a token of ours', `token lmb_admin_${secret}`],
+    ['a token of ours', `token lmbk_${secret}`],
     ['an authorization header', `Authorization: Bearer ${secret}`],
     ['a database URL', `postgresql://limbeck:${secret}@127.0.0.1:5432/limbeck`],
     ['a Redis URL without user', `redis://:${secret}@127.0.0.1:6379`],
@@ -58,7 +58,7 @@ describe('redaction', () => {
   it('leaves plain data as it is', () => {
     const plain = fc.jsonValue({ maxDepth: 4, noUnicodeString: true } as fc.JsonSharedConstraints)
     const harmless = (value: unknown) =>
-      !/[?&=@]|lmb_|bearer|basic|BEGIN|pass|secret|token|code|cookie|key|signature|authorization|__proto__/i.test(
+      !/[?&=@]|lmbk_|bearer|basic|BEGIN|pass|secret|token|code|cookie|key|signature|authorization|__proto__/i.test(
         JSON.stringify(value),
       )
     fc.assert(

@@ -38,7 +38,8 @@ export interface Plane {
   /** Everything that was logged, a line an entry. */
   readonly lines: string[]
   readonly secrets: Record<Scope, string>
-  as(scope: Scope): Client
+  /** A client of the first replica, or of `api`. */
+  as(scope: Scope, api?: Api): Client
   withToken(secret: string | null): Client
   addOrchestrator(): Orchestrator
   /** A second replica on the same state. */
@@ -128,7 +129,7 @@ export async function startPlane(options: PlaneOptions = {}): Promise<Plane> {
     store,
     lines,
     secrets,
-    as: (scope) => withToken(secrets[scope]),
+    as: (scope, replica = api) => new Client(replica.url, secrets[scope]),
     withToken,
     addOrchestrator,
     addApi,
