@@ -61,8 +61,8 @@ export function removeOutsideFolder(folder: string, stateDir: string): void {
     rmSync(folder, { recursive: true, force: true })
 }
 
-/** Chooses the account at the stack's first start. @returns null where this process is not root. */
-export function choosePostgresAccount(stateDir: string): Account | null {
+/** Chooses the account at the stack's first start; `programs` is the folder of PostgreSQL's programs. @returns null where this process is not root. */
+export function choosePostgresAccount(stateDir: string, programs: string): Account | null {
   if (!isRoot()) return null
   const owner = statSync(repositoryRoot).uid
   const entry =
@@ -75,7 +75,8 @@ export function choosePostgresAccount(stateDir: string): Account | null {
     )
   const inside = join(stateDir, 'data')
   mkdirSync(inside, { recursive: true })
-  return { ...entry, outside: canReach(inside, entry) ? null : makeOutsideFolder(entry, stateDir) }
+  const reachable = canReach(inside, entry) && canReach(programs, entry)
+  return { ...entry, outside: reachable ? null : makeOutsideFolder(entry, stateDir) }
 }
 
 /** Checks at each start that the recorded account still fits. @throws StackError */

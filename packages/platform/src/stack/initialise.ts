@@ -4,6 +4,7 @@ import { rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeFileAtomic } from '../files.ts'
 import { checkPostgresAccount, choosePostgresAccount, removeOutsideFolder } from './account.ts'
+import { postgresInstallation } from './binaries.ts'
 import { StackError } from './errors.ts'
 import { chooseFreePorts } from './ports.ts'
 import { type PortName, portNames, readStackFile, type StackFile, stackFilePath } from './stack-file.ts'
@@ -25,7 +26,7 @@ export function checkFreeSpace(folder: string, needed = minFreeBytes): void {
 /** Reads `stack.json`, or makes it. The caller holds the supervisor's lock. */
 export async function initialiseStack(
   stateDir: string,
-  options: { newPorts?: boolean } = {},
+  options: { python: string; newPorts?: boolean },
 ): Promise<StackFile> {
   checkFreeSpace(stateDir)
   const existing = readStackFile(stateDir)
@@ -43,7 +44,10 @@ export async function initialiseStack(
           version: 1,
           id: randomBytes(4).toString('hex'),
           ports,
-          postgres_account: choosePostgresAccount(stateDir),
+          postgres_account: choosePostgresAccount(
+            stateDir,
+            join(postgresInstallation(options.python).folder, 'bin'),
+          ),
         }
   writeFileAtomic(stackFilePath(stateDir), `${JSON.stringify(stack, null, 2)}\n`)
   return stack

@@ -26,7 +26,10 @@ if (lock === undefined) {
   exit(0)
 }
 try {
-  const stack = await initialiseStack(config.state_dir, { newPorts: argv.includes('--new-ports') })
+  const stack = await initialiseStack(config.state_dir, {
+    python: config.python,
+    newPorts: argv.includes('--new-ports'),
+  })
   const supervisor = new Supervisor({
     config,
     stack,
