@@ -114,6 +114,9 @@ async function addWorker(config: Config, apiUrl: string, token: string, number: 
       'cpu',
       '--workdir',
       folder,
+      // Less than stop_timeout_s, so that a checkpoint on the way is not cut off.
+      '--drain-seconds',
+      '50',
     ],
     cwd: repositoryRoot,
     env: {
@@ -126,8 +129,8 @@ async function addWorker(config: Config, apiUrl: string, token: string, number: 
 }
 
 /** An address that signs its reader in: the code behind "#" works once and reaches no log. */
-export async function dashboardAddress({ apiUrl, tokens }: BroughtUp, run: string): Promise<string> {
+export async function dashboardAddress({ apiUrl, tokens }: BroughtUp, run?: string): Promise<string> {
   const admin = new ApiClient(apiUrl, tokens.admin)
   const { code } = await admin.post('/v1/session-codes', z.object({ code: z.string() }), {})
-  return `${apiUrl}/runs/${run}#code=${code}`
+  return `${apiUrl}${run === undefined ? '' : `/runs/${run}`}#code=${code}`
 }

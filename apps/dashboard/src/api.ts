@@ -66,7 +66,7 @@ export const api = {
     if (!response.ok)
       throw new ApiError(
         'unauthenticated',
-        'This address was used already or is too old. Print a new one with ./limbeck status.',
+        'This address was used already or is too old. Print a new one with ./limbeck up.',
       )
   },
 }

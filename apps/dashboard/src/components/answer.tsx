@@ -24,7 +24,7 @@ export function Answer<T>({
       }
     >
       {query.error instanceof ApiError && query.error.code === 'unauthenticated'
-        ? 'Open the address that ./limbeck status prints: it holds a one-time code.'
+        ? 'Open the address that ./limbeck up prints: it holds a one-time code.'
         : query.error.message}
     </Alert>
   )
