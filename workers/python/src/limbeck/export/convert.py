@@ -1,0 +1,224 @@
+"""Torch module -> Core ML package, on any machine that has coremltools.
+
+The route is `torch.export` with a small table of decompositions. Tried beside it: `torch.jit.trace`,
+which records the shape arithmetic of `x.reshape(batch, tokens, ...)` as operations that the converter
+then fails on (coremltools 9.0 under numpy 2.4); plain `torch.export`, which is rejected without
+`run_decompositions`.
+"""
+
+import hashlib
+import inspect
+import math
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from limbeck.export.mil_program import Program, read_program, weights_file
+from limbeck.export.toolkit import load_coremltools, no_progress_bars
+
+ROUTE = "torch.export"
+
+MinimumTarget = Literal["iOS17", "iOS18"]
+"""iOS18 adds palettes in groups of channels, int4 blocks and a native attention operation."""
+
+
+class ConversionError(RuntimeError):
+    """A module that cannot become a package; says which operation or input, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversionReport:
+    """What was written. `program_sha256` names the computation and its weights; the package's own
+    bytes differ between two conversions of the same module (identifiers, dates)."""
+
+    route: str
+    seconds: float
+    weight_bytes: int
+    package_bytes: int
+    weights_sha256: str
+    program_sha256: str
+    op_counts: dict[str, int]
+    """operations by MIL type, constants not counted"""
+    dtypes: dict[str, int]
+    """values computed, by dtype"""
+
+
+def convert(
+    module: nn.Module,
+    example_inputs: Mapping[str, Tensor],
+    output_names: Sequence[str],
+    path: Path | str,
+    *,
+    minimum_target: MinimumTarget = "iOS18",
+    precision: Literal["fp16", "fp32"] = "fp16",
+    metadata: Mapping[str, str] | None = None,
+) -> ConversionReport:
+    """Writes `module` as an ML program with fixed shapes.
+
+    Floating inputs and outputs have the program's precision, integer ones are int32.
+
+    Args:
+        module: in eval mode, float32, on the CPU; returns a tensor or a tuple of tensors.
+        example_inputs: one tensor for each parameter of `forward`, by name and in its order; their
+            shapes are the package's.
+        output_names: one for each tensor that the module returns.
+        path: ends in .mlpackage, must not exist; appears only when complete.
+        metadata: stored as user-defined metadata.
+
+    Raises:
+        ConversionError: the arguments do not fit the module, or an operation has no counterpart.
+        FileExistsError: something is at `path`.
+        CoremltoolsMissing: coremltools is not installed.
+    """
+    path = Path(path)
+    _check(module, example_inputs, path)
+    coremltools = load_coremltools()
+    started = time.monotonic()
+    with warnings.catch_warnings(), torch.no_grad(), no_progress_bars():
+        # torch.export's own pickled graph signature uses a class that torch itself deprecates.
+        warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`")
+        # coremltools' exporter front end asks its own registry through a deprecated method.
+        warnings.filterwarnings(
+            "ignore", message=r"Function _TORCH_OPS_REGISTRY", category=DeprecationWarning
+        )
+        graph = torch.export.export(module, tuple(example_inputs.values())).run_decompositions(
+            _decompositions()
+        )
+        _check_outputs(graph, output_names)
+        pipeline = coremltools.PassPipeline.DEFAULT
+        if precision == "fp32":
+            # It fuses a norm's gain and bias into a batch_norm of variance 1 with epsilon 1e-5, so each
+            # is off by 5e-6: nothing in fp16, but the end of float32 parity.
+            pipeline.remove_passes({"common::fuse_elementwise_to_batchnorm"})
+        float_type = np.float16 if precision == "fp16" else np.float32
+        try:
+            model = coremltools.convert(
+                graph,
+                inputs=[
+                    coremltools.TensorType(
+                        name=name,
+                        shape=tuple(value.shape),
+                        dtype=float_type if value.is_floating_point() else np.int32,
+                    )
+                    for name, value in example_inputs.items()
+                ],
+                outputs=[coremltools.TensorType(name=name, dtype=float_type) for name in output_names],
+                minimum_deployment_target=coremltools.target[minimum_target],
+                compute_precision=coremltools.precision(f"float{precision[2:]}"),
+                convert_to="mlprogram",
+                pass_pipeline=pipeline,
+                skip_model_load=True,
+            )
+        except (NotImplementedError, ValueError, TypeError, RuntimeError) as error:
+            raise ConversionError(f"{type(module).__name__} cannot be converted: {error}") from error
+    model.user_defined_metadata.update(metadata or {})
+    program = _save(model, path)
+    return describe(path, program, seconds=time.monotonic() - started)
+
+
+def describe(path: Path, program: Program, *, seconds: float) -> ConversionReport:
+    """Sizes, digests and censuses of a package that is written."""
+    weights = weights_file(path)
+    digest = hashlib.sha256()
+    if weights.is_file():
+        with weights.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+    return ConversionReport(
+        route=ROUTE,
+        seconds=seconds,
+        weight_bytes=weights.stat().st_size if weights.is_file() else 0,
+        package_bytes=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
+        weights_sha256=digest.hexdigest(),
+        program_sha256=program.sha256(),
+        op_counts=program.operation_census(),
+        dtypes=program.dtype_census(),
+    )
+
+
+def _save(model: Any, path: Path) -> Program:
+    """Saves beside the target and renames, so that a half-written package never has the final name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
+    try:
+        written = folder / path.name
+        model.save(str(written))
+        program = read_program(written)
+        written.rename(path)
+    finally:
+        shutil.rmtree(folder)
+    return program
+
+
+def _check(module: nn.Module, example_inputs: Mapping[str, Tensor], path: Path) -> None:
+    if path.suffix != ".mlpackage":
+        raise ConversionError(f"{path.name} must end in .mlpackage")
+    if path.exists():
+        raise FileExistsError(f"{path} exists; a package is never overwritten")
+    if module.training:
+        raise ConversionError(f"{type(module).__name__} is in training mode; call .eval() first")
+    expected = list(inspect.signature(module.forward).parameters)
+    if list(example_inputs) != expected:
+        raise ConversionError(
+            f"example_inputs are {list(example_inputs)}; forward takes {expected}, in this order"
+        )
+    for name, value in [*module.named_parameters(), *module.named_buffers(), *example_inputs.items()]:
+        if value.is_floating_point() and value.dtype != torch.float32:
+            raise ConversionError(
+                f"{name} is {value.dtype}; convert from float32, the target precision is an option"
+            )
+        if value.device.type != "cpu":
+            raise ConversionError(f"{name} is on {value.device}; move the module and its inputs to the cpu")
+
+
+def _check_outputs(graph: torch.export.ExportedProgram, output_names: Sequence[str]) -> None:
+    found = len(graph.graph_signature.user_outputs)
+    if found != len(output_names) or len(set(output_names)) != found:
+        raise ConversionError(f"the module returns {found} tensors; output_names are {list(output_names)}")
+
+
+def _decompositions() -> dict[Any, Callable[..., Any]]:
+    """What is rewritten before coremltools sees the graph; everything else stays as it is."""
+    from torch._decomp import get_decompositions
+
+    aten = torch.ops.aten
+    table = dict(get_decompositions([aten.addcmul]))  # without a counterpart in coremltools 9.0
+    table[aten.group_norm.default] = _group_norm
+    table[aten.gelu.default] = _gelu
+    return table
+
+
+def _gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
+    """GELU's tanh form spelled out: on this route coremltools 9.0 ignores the keyword and writes the
+    exact form, 86 dB away."""
+    if approximate == "none":
+        return NotImplemented  # keep the operation as it is
+    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def _group_norm(
+    x: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> Tensor:
+    """Group normalisation in four dimensions: coremltools' own has five, which the Neural Engine avoids."""
+    batch, channels = x.shape[:2]
+    x_BGCS = x.reshape(batch, num_groups, channels // num_groups, -1)
+    centred = x_BGCS - x_BGCS.mean(dim=(2, 3), keepdim=True)
+    variance = (centred * centred).mean(dim=(2, 3), keepdim=True)
+    y = (centred * torch.rsqrt(variance + eps)).reshape(x.shape)
+    per_channel = (1, channels, *[1] * (x.ndim - 2))
+    if weight is not None:
+        y = y * weight.reshape(per_channel)
+    return y if bias is None else y + bias.reshape(per_channel)

@@ -1,0 +1,75 @@
+"""coremltools, imported when first needed and with its known, harmless messages silenced."""
+
+import contextlib
+import importlib
+import logging
+import platform
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+WHEELS = "Linux x86_64 and macOS arm64, Python 3.10 to 3.13"
+"""Where coremltools 9.0 has wheels with the weight-file library; elsewhere it cannot save an ML program."""
+
+_HARMLESS = (
+    # coremltools 9.0 was tested up to torch 2.7; verify.py compares what is written, number by number.
+    "Torch version ",
+    # Concerns its scikit-learn *converter*; the k-means palettes run with this version.
+    "scikit-learn version ",
+    # The predictor, the compute devices and compute plans exist on macOS only.
+    "Failed to load _ML",
+    "Fail to import BlobReader",
+)
+
+
+class CoremltoolsMissing(RuntimeError):
+    """coremltools is not importable in this environment."""
+
+
+def load_coremltools() -> ModuleType:
+    """The coremltools package (3.3 s at the first call of a process).
+
+    Raises:
+        CoremltoolsMissing: naming the package, the platforms that have wheels, and this one.
+    """
+    if "coremltools" in sys.modules and sys.modules["coremltools"] is not None:
+        return sys.modules["coremltools"]
+    logger = logging.getLogger("coremltools")
+    logger.addFilter(_is_news)
+    try:
+        return importlib.import_module("coremltools")
+    except ModuleNotFoundError as error:
+        if error.name != "coremltools":
+            raise
+        raise CoremltoolsMissing(
+            "Core ML export needs the package coremltools (9.0), which is not installed here. "
+            f"It has wheels for {WHEELS}; this is {platform.system()} {platform.machine()}, "
+            f"Python {platform.python_version()}."
+        ) from error
+    finally:
+        logger.removeFilter(_is_news)
+
+
+@contextlib.contextmanager
+def no_progress_bars() -> Iterator[None]:
+    """Switches tqdm's bars off: in a worker's log each of their updates would be a line.
+
+    coremltools has no option for it, and tqdm reads its environment variable when it is first
+    imported, which may be long before. Process-wide while it lasts.
+    """
+    from tqdm import tqdm
+
+    original = tqdm.__init__
+
+    def quiet(self: object, *args: object, **options: object) -> None:
+        original(self, *args, **{**options, "disable": True})
+
+    tqdm.__init__ = quiet
+    try:
+        yield
+    finally:
+        tqdm.__init__ = original
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(_HARMLESS)
