@@ -1,5 +1,5 @@
 import { type Config, closeWithin, type Logger, openObjectStore } from '@limbeck/platform'
-import { closeStore, openStore, type StoreOptions } from '@limbeck/store'
+import { closeStore, databaseFault, openStore, type StoreOptions } from '@limbeck/store'
 import { type ApiContext, type App, WORKER_TIMES, type WorkerTimes } from './context.ts'
 import { Doorbells } from './doorbells.ts'
 import { EventHub } from './event-hub.ts'
@@ -66,6 +66,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   }
   let url: string
   try {
+    const fault = await databaseFault(store)
+    if (fault !== null) throw new Error(fault)
     url = await app.listen({ host: config.api.host, port: config.api.port })
   } catch (error) {
     await release()

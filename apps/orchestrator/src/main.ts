@@ -14,7 +14,7 @@ try {
   const log = createLogger({ level: config.log_level, service: 'orchestrator' })
   const client = createS3Client(config.s3)
   await ensureBucket(client, config.s3.bucket).finally(() => client.destroy())
-  const orchestrator = startOrchestrator({ config, log })
+  const orchestrator = await startOrchestrator({ config, log })
   stopOnSignals(log, () => orchestrator.stop())
   log.info('started', { pid: process.pid })
 } catch (error) {

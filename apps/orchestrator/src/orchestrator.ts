@@ -1,5 +1,5 @@
 import { type Config, closeWithin, type Logger, openObjectStore } from '@limbeck/platform'
-import { closeStore, openStore, type StoreOptions } from '@limbeck/store'
+import { closeStore, databaseFault, openStore, type StoreOptions } from '@limbeck/store'
 import { cleanUpRound } from './clean-up.ts'
 import { openDispatchQueues } from './dispatch-queues.ts'
 import { gatesRound } from './gates.ts'
@@ -25,8 +25,11 @@ export interface Orchestrator {
 
 const STOP_LIMIT_MS = 15_000
 
-/** Everything that goes on without being asked for. Starts at once, and waits for servers that are away. */
-export function startOrchestrator(options: OrchestratorOptions): Orchestrator {
+/**
+ * Everything that goes on without being asked for. Waits for servers that are away.
+ * @throws Error where the database's settings are wrong
+ */
+export async function startOrchestrator(options: OrchestratorOptions): Promise<Orchestrator> {
   const { config, log, prefix = 'limbeck', reconcile_ms = 5_000 } = options
   const store = openStore({
     url: config.database_url,
@@ -34,6 +37,11 @@ export function startOrchestrator(options: OrchestratorOptions): Orchestrator {
     on_error: (error) => log.warn('postgres_connection_lost', { error }),
     ...options.store,
   })
+  const fault = await databaseFault(store)
+  if (fault !== null) {
+    await closeStore(store)
+    throw new Error(fault)
+  }
   const objects = openObjectStore(config.s3)
   const queues = openDispatchQueues(config.redis_url, prefix)
   const leadership = startLeadership(store, log)

@@ -3,6 +3,7 @@
  * bugs and a server that does not answer. Views are wire types of @limbeck/contracts.
  */
 export { recordAudit } from './access/audit.ts'
+export { deleteExpired } from './access/expired.ts'
 export {
   abandonIdempotent,
   beginIdempotent,
@@ -34,6 +35,7 @@ export {
 export { createAsset, listAssets } from './content/assets.ts'
 export { type FeedEvent, latestCursor, readEvents, relayEvents, type UndeliveredEvent } from './events.ts'
 export type { StoreFailure, StoreResult } from './failure.ts'
+export { databaseFault } from './fault.ts'
 export { newId } from './ids.ts'
 export { reportCheckpoint } from './leases/checkpoint.ts'
 export { claimStage } from './leases/claim.ts'

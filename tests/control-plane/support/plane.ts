@@ -41,7 +41,7 @@ export interface Plane {
   /** A client of the first replica, or of `api`. */
   as(scope: Scope, api?: Api): Client
   withToken(secret: string | null): Client
-  addOrchestrator(): Orchestrator
+  addOrchestrator(): Promise<Orchestrator>
   /** A second replica on the same state. */
   addApi(): Promise<Api>
 }
@@ -105,8 +105,8 @@ export async function startPlane(options: PlaneOptions = {}): Promise<Plane> {
     parts.push(api)
     return api
   }
-  const addOrchestrator = () => {
-    const orchestrator = startOrchestrator({
+  const addOrchestrator = async () => {
+    const orchestrator = await startOrchestrator({
       config,
       log,
       prefix,
@@ -117,7 +117,7 @@ export async function startPlane(options: PlaneOptions = {}): Promise<Plane> {
     return orchestrator
   }
   const api = await addApi()
-  if (options.orchestrator !== false) addOrchestrator()
+  if (options.orchestrator !== false) await addOrchestrator()
   afterAll(async () => {
     await Promise.all(parts.map((part) => part.stop()))
     await closeStore(store)

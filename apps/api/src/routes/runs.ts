@@ -1,12 +1,13 @@
 import { RetryRequest, RunCreate, RunId, RunList, RunListQuery, RunView } from '@limbeck/contracts'
 import { digestOf } from '@limbeck/core'
-import { cancelRun, getRun, listRuns, recordAudit, retryRun, submitRun } from '@limbeck/store'
+import { cancelRun, getRun, listAssets, listRuns, recordAudit, retryRun, submitRun } from '@limbeck/store'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { actorOf, identityOf } from '../auth.ts'
 import { type ApiContext, type App, settled } from '../context.ts'
 import { IdempotencyHeaders, idempotencyKeyOf } from '../idempotency.ts'
 import { planSubmission } from '../plan-submission.ts'
+import { ProblemError } from '../problem.ts'
 import { route } from '../route.ts'
 import { signalRun } from '../signals.ts'
 
@@ -46,19 +47,25 @@ export function runRoutes(app: App, context: ApiContext): void {
       const key = idempotencyKeyOf(request)
       const { body } = request
       const plan = planSubmission(body)
-      const { run, replayed } = settled(
-        await submitRun(store, {
-          project: identity.project,
-          submitted_by: actorOf(identity),
-          plan,
-          overrides: body.overrides,
-          label: body.label,
-          priority: body.priority,
-          cache: body.cache,
-          cache_salt: body.cache_salt,
-          idempotency: key === null ? null : { key, request_hash: digestOf(body) },
-        }),
-      )
+      const submitted = await submitRun(store, {
+        project: identity.project,
+        submitted_by: actorOf(identity),
+        plan,
+        overrides: body.overrides,
+        label: body.label,
+        priority: body.priority,
+        cache: body.cache,
+        cache_salt: body.cache_salt,
+        idempotency: key === null ? null : { key, request_hash: digestOf(body) },
+      })
+      if (!submitted.ok && submitted.error.code === 'unknown_asset') {
+        const names = (await listAssets(store, identity.project)).map((asset) => asset.name)
+        throw new ProblemError(
+          'unknown_asset',
+          `${submitted.error.detail}; there are: ${names.join(', ') || 'none'}`,
+        )
+      }
+      const { run, replayed } = settled(submitted)
       if (replayed) return reply.code(200).header('idempotency-replayed', 'true').send(run)
       await audit(request, 'run.submit', run.id, { recipe: run.recipe, label: run.label })
       signalRun(context, run)

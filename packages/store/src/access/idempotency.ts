@@ -8,7 +8,7 @@ export type IdempotentStart =
   | { kind: 'replay'; status: number; response: unknown }
   /** The key belongs to another request. */
   | { kind: 'reused' }
-  /** The first request has not ended; after `ttl_seconds` its key is free again. */
+  /** The first request has not ended; two minutes after its start its key is free again. */
   | { kind: 'in_progress' }
 
 /** For requests whose effect is not in one transaction with their key; `submitRun` does it in its own. */

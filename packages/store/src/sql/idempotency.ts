@@ -10,7 +10,7 @@ export interface IdempotencyRow {
 
 /**
  * Takes the key for this request. A second one that comes meanwhile waits for the first one's transaction; an expired key
- * is taken over. @returns null where it was taken now, otherwise what stands there. Index: primary key.
+ * is taken over, and so is one whose request died without an answer. @returns null where it was taken now, otherwise what stands there. Index: primary key.
  */
 export async function takeKey(
   tx: Queryable,
@@ -21,7 +21,7 @@ export async function takeKey(
      VALUES ($1, $2, $3, now() + make_interval(secs => $4))
      ON CONFLICT (scope, key) DO UPDATE SET request_hash = excluded.request_hash, status = NULL, response = NULL,
        created_at = now(), expires_at = excluded.expires_at
-     WHERE stored.expires_at < now()`,
+     WHERE stored.expires_at < now() OR (stored.status IS NULL AND stored.created_at < now() - interval '2 minutes')`,
     [key.scope, key.key, key.request_hash, key.ttl_seconds],
   )
   if (taken.rowCount === 1) return null
