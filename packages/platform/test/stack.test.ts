@@ -4,6 +4,7 @@
  */
 
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chownSync,
   existsSync,
@@ -16,7 +17,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
@@ -88,6 +89,13 @@ async function killHard(pid: number): Promise<void> {
   if (identity === undefined) throw new Error(`no process ${pid}`)
   process.kill(pid, 'SIGKILL')
   expect(await waitForEnd(identity, 10_000)).toBe(true)
+}
+
+async function occupy(port: number): Promise<Server> {
+  const server = createServer()
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  return server
 }
 
 const value = 'kept'
@@ -332,10 +340,28 @@ describe('services beside the servers', () => {
     expect((await status()).services.map(({ name }) => name)).not.toContain('broken')
   })
 
+  it('do not hold the servers back when they fail', { timeout: longLimit }, async () => {
+    const [taken = 0] = await chooseFreePorts(1)
+    const other = await occupy(taken)
+    const failing = { ...specOf(taken), name: 'failing' }
+    await expect(addService(failing)).rejects.toThrow(`port ${taken} of failing is in use`)
+    await killHard(running((await status()).supervisor_pid))
+    const { services } = await up()
+    expect(services.map(({ name, state }) => [name, state])).toEqual([
+      ['postgres', 'healthy'],
+      ['valkey', 'healthy'],
+      ['s3', 'healthy'],
+      ['greeter', 'healthy'],
+      ['failing', 'waiting'],
+    ])
+    expect(serviceOf(services, 'failing').reason).toContain(`port ${taken} of failing is in use`)
+    other.close()
+    await removeService('failing')
+  })
+
   it('name a port that another process holds, and that process', { timeout: longLimit }, async () => {
     const [taken = 0] = await chooseFreePorts(1)
-    const other = createServer()
-    await new Promise<void>((resolve) => other.listen(taken, '127.0.0.1', resolve))
+    const other = await occupy(taken)
     try {
       await expect(addService({ ...specOf(taken), name: 'second' })).rejects.toThrow(
         `port ${taken} of second is in use by process ${process.pid}`,
@@ -392,8 +418,7 @@ describe('going down', () => {
 describe('a start that cannot succeed', () => {
   it('names the port, its server and the process in the way', { timeout: longLimit }, async () => {
     const port = readStackFile(stateDir)?.ports.valkey ?? 0
-    const other = createServer()
-    await new Promise<void>((resolve) => other.listen(port, '127.0.0.1', resolve))
+    const other = await occupy(port)
     try {
       await expect(up()).rejects.toThrow(
         new RegExp(

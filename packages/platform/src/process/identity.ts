@@ -28,8 +28,10 @@ export function identify(pid: number): ProcessIdentity | undefined {
   }
   // The name, in parentheses, may hold spaces and parentheses itself: fields count from the last one.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  const state = fields[0]
-  if (state === 'Z' || state === 'X') return undefined
+  const [state] = fields
+  const threads = Number(fields[17])
+  // A killed process shows as a zombie when its first thread has ended; while others still end, its ports stay taken.
+  if (state === 'X' || (state === 'Z' && threads <= 1)) return undefined
   return { pid, started: `${boot()}:${fields[19]}` }
 }
 

@@ -8,11 +8,13 @@ import { childEnvironment } from '../config.ts'
 import { tailOfFile } from '../files.ts'
 import { identify, isAlive, type ProcessIdentity, signalProcess, waitForEnd } from '../process/identity.ts'
 import { StackError, StillStarting } from './errors.ts'
-import { isPortFree, portHolder } from './ports.ts'
+import { isPortFree, type PortHolder, portHolder } from './ports.ts'
 import { probeHttp } from './probes.ts'
 import type { ServiceSpec, ServiceState, ServiceStatus } from './service.ts'
 
 const pollMs = 200
+/** How long a port whose holder cannot be named may take to become free. */
+const portReleaseMs = 3_000
 const probeEveryMs = 10_000
 /** A service that stayed up for so long has recovered: its next pause starts small again. */
 const recoveredAfterMs = 60_000
@@ -176,23 +178,33 @@ export class ServiceRunner {
   }
 
   async #requireFreePorts(): Promise<void> {
-    for (const port of this.spec.ports) {
-      if (await isPortFree(port, this.spec.listen)) continue
-      const holder = portHolder(port)
-      if (this.#isOurs(holder?.cwd)) {
-        const lost = identify(holder?.pid ?? 0)
-        if (lost !== undefined) {
-          this.#options.report('service_lost_process_stopped', { service: this.spec.name, pid: lost.pid })
-          await this.#terminate(lost)
-          if (await isPortFree(port, this.spec.listen)) continue
-        }
+    for (const port of this.spec.ports) await this.#requireFree(port)
+  }
+
+  async #requireFree(port: number): Promise<void> {
+    const deadline = performance.now() + portReleaseMs
+    let holder: PortHolder | undefined
+    while (!(await isPortFree(port, this.spec.listen))) {
+      holder = portHolder(port)
+      const lost = this.#isOurs(holder?.cwd) ? identify(holder?.pid ?? 0) : undefined
+      if (lost !== undefined) {
+        this.#options.report('service_lost_process_stopped', { service: this.spec.name, pid: lost.pid })
+        await this.#terminate(lost)
+      } else if (holder !== undefined || performance.now() > deadline) {
+        throw this.#portInUse(port, holder)
       }
-      const who = holder === undefined ? 'another process' : `process ${holder.pid} (${holder.command})`
-      throw new StackError(
-        'port_in_use',
-        `port ${port} of ${this.spec.name} is in use by ${who}; end it, or choose other ports with ./limbeck up --new-ports${this.#options.folder === undefined ? ' (the port of the API alone: LIMBECK_API_PORT)' : ''}`,
-      )
+      // A holder that nobody can name may be a process of ours on its last way out.
+      await this.#pause(100)
     }
+  }
+
+  #portInUse(port: number, holder: PortHolder | undefined): StackError {
+    const who = holder === undefined ? 'another process' : `process ${holder.pid} (${holder.command})`
+    const api = this.#options.folder === undefined ? ' (the port of the API alone: LIMBECK_API_PORT)' : ''
+    return new StackError(
+      'port_in_use',
+      `port ${port} of ${this.spec.name} is in use by ${who}; end it, or choose other ports with ./limbeck up --new-ports${api}`,
+    )
   }
 
   #isOurs(cwd: string | undefined): boolean {

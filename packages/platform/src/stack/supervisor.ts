@@ -183,7 +183,8 @@ export class Supervisor {
     await Promise.all(servers.map((runner) => runner.whenHealthy()))
     const added = runners.filter(({ spec }) => this.#isAdded(spec.name))
     for (const runner of added) runner.start()
-    await Promise.all(added.map((runner) => runner.whenHealthy()))
+    // One that fails says so in its status: servers that work are not given up for it.
+    await Promise.allSettled(added.map((runner) => runner.whenHealthy()))
     return this.#status()
   }
 
