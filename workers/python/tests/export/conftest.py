@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from limbeck.contracts.generated import TinyDecoderConfig, UnetConfig, UnetStage
 from limbeck.export.convert import ConversionReport, convert
 from limbeck.export.modules import DecoderStep, UnetStep
 from limbeck.models.tiny_decoder import TinyDecoder
 from limbeck.models.unet import EfficientUNet
-from torch import Tensor, nn
 
 pytest.importorskip("coremltools", reason="coremltools has no wheel for this platform", exc_type=ImportError)
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from limbeck.export.convert import ConversionError, convert
 from limbeck.export.mil_program import read_program, weights_file
-from torch import Tensor, nn
 
 from .conftest import Converted
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from limbeck.export.convert import convert
 from limbeck.export.mil_interpreter import ExecutionError, MilProgram, UnsupportedOperation, load
 from limbeck.export.mil_ops import KERNELS, Arguments
 from limbeck.export.mil_program import ProgramError, read_program, weights_file
 from limbeck.export.verify import difference
-from torch import Tensor, nn
 
 from .conftest import Converted, with_random_parameters
 
@@ -203,6 +204,7 @@ def test_compressed_weights(
 ) -> None:
     import coremltools
     from coremltools.optimize import coreml as optimize
+
     from limbeck.export.toolkit import no_progress_bars
 
     target, settings, kernel, dtype, (low, high) = COMPRESSIONS[name]

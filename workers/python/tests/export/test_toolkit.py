@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from limbeck.export.toolkit import CoremltoolsMissing, load_coremltools, no_progress_bars
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from limbeck.export.convert import convert
 from limbeck.export.mil_interpreter import load
 from limbeck.export.verify import difference, verify
-from torch import Tensor, nn
 
 from .conftest import Converted
 

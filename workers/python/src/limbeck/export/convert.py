@@ -3,9 +3,11 @@
 The route is `torch.export` with a small table of decompositions. Tried beside it: `torch.jit.trace`,
 which records the shape arithmetic of `x.reshape(batch, tokens, ...)` as operations that the converter
 then fails on (coremltools 9.0 under numpy 2.4); plain `torch.export`, which is rejected without
-`run_decompositions`.
+`run_decompositions`. What the converter loses on this route (see `_decompositions`) was found by running
+the written file, so every export is followed by `verify`.
 """
 
+import contextlib
 import hashlib
 import inspect
 import math
@@ -13,7 +15,7 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -83,46 +85,68 @@ def convert(
     _check(module, example_inputs, path)
     coremltools = load_coremltools()
     started = time.monotonic()
-    with warnings.catch_warnings(), torch.no_grad(), no_progress_bars():
-        # torch.export's own pickled graph signature uses a class that torch itself deprecates.
-        warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`")
-        # coremltools' exporter front end asks its own registry through a deprecated method.
-        warnings.filterwarnings(
-            "ignore", message=r"Function _TORCH_OPS_REGISTRY", category=DeprecationWarning
-        )
-        graph = torch.export.export(module, tuple(example_inputs.values())).run_decompositions(
-            _decompositions()
-        )
-        _check_outputs(graph, output_names)
-        pipeline = coremltools.PassPipeline.DEFAULT
-        if precision == "fp32":
-            # It fuses a norm's gain and bias into a batch_norm of variance 1 with epsilon 1e-5, so each
-            # is off by 5e-6: nothing in fp16, but the end of float32 parity.
-            pipeline.remove_passes({"common::fuse_elementwise_to_batchnorm"})
-        float_type = np.float16 if precision == "fp16" else np.float32
+    with no_progress_bars(), _known_warnings():
         try:
-            model = coremltools.convert(
-                graph,
-                inputs=[
-                    coremltools.TensorType(
-                        name=name,
-                        shape=tuple(value.shape),
-                        dtype=float_type if value.is_floating_point() else np.int32,
-                    )
-                    for name, value in example_inputs.items()
-                ],
-                outputs=[coremltools.TensorType(name=name, dtype=float_type) for name in output_names],
-                minimum_deployment_target=coremltools.target[minimum_target],
-                compute_precision=coremltools.precision(f"float{precision[2:]}"),
-                convert_to="mlprogram",
-                pass_pipeline=pipeline,
-                skip_model_load=True,
-            )
-        except (NotImplementedError, ValueError, TypeError, RuntimeError) as error:
-            raise ConversionError(f"{type(module).__name__} cannot be converted: {error}") from error
+            model = _lower(coremltools, module, example_inputs, output_names, minimum_target, precision)
+        except ConversionError:
+            raise
+        except Exception as error:
+            # Both tools raise what they like, AssertionError and KeyError included.
+            reason = f"{type(error).__name__}: {error}"
+            raise ConversionError(f"{type(module).__name__} cannot be converted: {reason}") from error
     model.user_defined_metadata.update(metadata or {})
     program = _save(model, path)
     return describe(path, program, seconds=time.monotonic() - started)
+
+
+def _lower(
+    coremltools: Any,
+    module: nn.Module,
+    example_inputs: Mapping[str, Tensor],
+    output_names: Sequence[str],
+    minimum_target: MinimumTarget,
+    precision: Literal["fp16", "fp32"],
+) -> Any:
+    """The unsaved coremltools model."""
+    with torch.no_grad():
+        graph = torch.export.export(module, tuple(example_inputs.values()))
+        graph = graph.run_decompositions(_decompositions())
+    found = len(graph.graph_signature.user_outputs)
+    if found != len(output_names) or len(set(output_names)) != found:
+        raise ConversionError(f"the module returns {found} tensors; output_names are {list(output_names)}")
+    float_type = np.float16 if precision == "fp16" else np.float32
+    pipeline = coremltools.PassPipeline.DEFAULT
+    if precision == "fp32":
+        # It fuses a norm's gain and bias into a batch_norm of variance 1 with epsilon 1e-5, so each is
+        # off by 5e-6: below what fp16 resolves, but the end of float32 parity.
+        pipeline.remove_passes({"common::fuse_elementwise_to_batchnorm"})
+    return coremltools.convert(
+        graph,
+        inputs=[
+            coremltools.TensorType(
+                name=name,
+                shape=tuple(value.shape),
+                dtype=float_type if value.is_floating_point() else np.int32,
+            )
+            for name, value in example_inputs.items()
+        ],
+        outputs=[coremltools.TensorType(name=name, dtype=float_type) for name in output_names],
+        minimum_deployment_target=coremltools.target[minimum_target],
+        compute_precision=coremltools.precision(f"float{precision[2:]}"),
+        convert_to="mlprogram",
+        pass_pipeline=pipeline,
+        skip_model_load=True,
+    )
+
+
+@contextlib.contextmanager
+def _known_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # torch.export's own pickled graph signature uses a class that torch itself deprecates.
+        warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`")
+        # coremltools' front end asks its own registry through a deprecated method.
+        warnings.filterwarnings("ignore", message="Function _TORCH_OPS_REGISTRY", category=DeprecationWarning)
+        yield
 
 
 def describe(path: Path, program: Program, *, seconds: float) -> ConversionReport:
@@ -177,12 +201,6 @@ def _check(module: nn.Module, example_inputs: Mapping[str, Tensor], path: Path) 
             )
         if value.device.type != "cpu":
             raise ConversionError(f"{name} is on {value.device}; move the module and its inputs to the cpu")
-
-
-def _check_outputs(graph: torch.export.ExportedProgram, output_names: Sequence[str]) -> None:
-    found = len(graph.graph_signature.user_outputs)
-    if found != len(output_names) or len(set(output_names)) != found:
-        raise ConversionError(f"the module returns {found} tensors; output_names are {list(output_names)}")
 
 
 def _decompositions() -> dict[Any, Callable[..., Any]]:

@@ -93,7 +93,7 @@ class Constant:
             return json.dumps(self.data)
         if self.type.elements <= LITERAL_ELEMENTS:
             return f"{self.type}({' '.join(str(value) for value in self.array().ravel().tolist())})"
-        return f"{self.type}(sha256:{hashlib.sha256(np.ascontiguousarray(self.data)).hexdigest()})"
+        return f"{self.type}(sha256:{hashlib.sha256(self.data.tobytes()).hexdigest()})"
 
 
 Argument = str | Constant
@@ -102,7 +102,7 @@ Argument = str | Constant
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One operation; `arguments` has one entry a parameter, with several values for e.g. concat's `values`."""
+    """One operation; `arguments` has one entry a parameter, several values in it for e.g. concat."""
 
     type: str
     arguments: dict[str, tuple[Argument, ...]]
@@ -234,13 +234,8 @@ class _Reader:
 
     def operation(self, message: Any) -> Operation:
         name = message.outputs[0].name
-        arguments: dict[str, tuple[Argument, ...]] = {
-            parameter: tuple(
-                self.constants.get(bound.name, bound.name)
-                if bound.WhichOneof("binding") == "name"
-                else self.constant(bound.value, name)
-                for bound in message.inputs[parameter].arguments
-            )
+        arguments = {
+            parameter: tuple(self.argument(bound, name) for bound in message.inputs[parameter].arguments)
             for parameter in message.inputs
         }
         # Compressed weights of iOS 16 keep their parameters as attributes.
@@ -249,6 +244,11 @@ class _Reader:
                 arguments[parameter] = (self.constant(message.attributes[parameter], name),)
         outputs = tuple((one.name, self.value_type(one.type, one.name)) for one in message.outputs)
         return Operation(type=message.type, arguments=arguments, outputs=outputs)
+
+    def argument(self, bound: Any, name: str) -> Argument:
+        if bound.WhichOneof("binding") == "value":
+            return self.constant(bound.value, name)
+        return self.constants.get(bound.name) or bound.name
 
     def value_type(self, message: Any, name: str) -> ValueType:
         if message.WhichOneof("type") != "tensorType":
@@ -269,7 +269,7 @@ class _Reader:
             return Constant(type=kind, data=packed if bits < 8 else packed.view(numpy_type), bits=bits)
         tensor = message.immediateValue.tensor
         field = tensor.WhichOneof("value")
-        values = getattr(tensor, field).values if field else ()
+        values: Any = getattr(tensor, field).values if field else ()
         if field == "strings":
             return Constant(type=kind, data=values[0], bits=bits)
         if field == "bytes":
@@ -284,7 +284,7 @@ class _Reader:
             raise ProgramError(
                 f"weights of {name} should begin at byte {offset}, past the end of the weight file"
             )
-        sentinel, _, found, start = struct.unpack_from("<IIQQ", self.weights, offset)
+        sentinel, _, found, start = struct.unpack("<IIQQ", self.weights[offset : offset + 24].tobytes())
         if sentinel != _SENTINEL or found != size or start + size > self.weights.size:
             raise ProgramError(
                 f"weights of {name} at byte {offset}: expected {size} bytes behind sentinel {_SENTINEL:#x}, "

@@ -7,6 +7,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 WHEELS = "Linux x86_64 and macOS arm64, Python 3.10 to 3.13"
 """Where coremltools 9.0 has wheels with the weight-file library; elsewhere it cannot save an ML program."""
@@ -61,7 +62,7 @@ def no_progress_bars() -> Iterator[None]:
 
     original = tqdm.__init__
 
-    def quiet(self: object, *args: object, **options: object) -> None:
+    def quiet(self: Any, *args: Any, **options: Any) -> None:
         original(self, *args, **{**options, "disable": True})
 
     tqdm.__init__ = quiet

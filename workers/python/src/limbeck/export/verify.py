@@ -21,7 +21,8 @@ ROUNDING_PSNR_DB = 80.0
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """Of a tensor from its reference. Infinite PSNR: equal; minus infinity: not finite, or noise over zeros."""
+    """Of a tensor from its reference. PSNR is infinite for equal tensors, and minus infinity where a
+    value is not finite or the reference is all zeros."""
 
     psnr_db: float
     max_abs_error: float
