@@ -44,7 +44,11 @@ def _wait_for_step(child: subprocess.Popen[bytes], workdir: Path, step: int) -> 
     metrics = workdir / "spool" / "metrics.ndjson"
     while time.monotonic() < deadline and child.poll() is None:
         whole_lines = metrics.exists() and metrics.read_text().endswith("\n")
-        if whole_lines and any(line.get("progress", {}).get("step", 0) >= step for line in lines(workdir)):
+        reached = whole_lines and any(
+            line.get("progress", {}).get("step", 0) >= step for line in lines(workdir)
+        )
+        # A step is reported before its checkpoint is written: without one there is nothing to go on from.
+        if reached and any(workdir.glob("checkpoints/0*/manifest.json")):
             return
         time.sleep(0.002)
     raise AssertionError(f"step {step} never came: {(workdir / 'child.log').read_text()}")
