@@ -324,3 +324,20 @@ describe('the service', () => {
     expect((await open.get('/openapi.json')).body.openapi).toBe('3.1.0')
   })
 })
+
+describe('the rate limit', () => {
+  // The last test of the file: after it, this address has no code to exchange for a minute.
+  it('stops who guesses one-time codes, and says when to come again', async () => {
+    const guesser = plane.withToken(null)
+    const answers = await Promise.all(
+      Array.from({ length: 21 }, (_, index) =>
+        guesser.post('/v1/sessions', { code: `guess-${index}-0123456789` }),
+      ),
+    )
+    const limited = answers.filter((answer) => answer.status === 429)
+    expect(limited.length).toBeGreaterThan(0)
+    expect(limited[0]).toMatchObject({ body: { code: 'rate_limited' } })
+    expect(Number(limited[0]?.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect((await plane.as('viewer').get('/v1/runs')).status).toBe(200)
+  })
+})

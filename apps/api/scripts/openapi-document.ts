@@ -41,6 +41,7 @@ export async function openApiDocument(): Promise<Document> {
     metrics: createMetrics(),
     health: { postgres: nothing, redis: nothing, s3: nothing },
     protocol: WORKER_TIMES,
+    dashboard: '',
     stopping: new AbortController().signal,
   }
   const app = await buildServer(context)

@@ -1,4 +1,5 @@
-import { type Config, closeWithin, type Logger, openObjectStore } from '@limbeck/platform'
+import { join } from 'node:path'
+import { type Config, closeWithin, type Logger, openObjectStore, repositoryRoot } from '@limbeck/platform'
 import { closeStore, databaseFault, openStore, type StoreOptions } from '@limbeck/store'
 import { type ApiContext, type App, WORKER_TIMES, type WorkerTimes } from './context.ts'
 import { Doorbells } from './doorbells.ts'
@@ -16,6 +17,8 @@ export interface ApiOptions {
   readonly prefix?: string
   readonly times?: Partial<WorkerTimes>
   readonly store?: Omit<StoreOptions, 'url'>
+  /** Folder of the built dashboard. Default apps/dashboard/dist; none is fine. */
+  readonly dashboard?: string
   /** How long /v1/health says no before connections are closed: one period of a load balancer's probe. */
   readonly drain_ms?: number
 }
@@ -54,6 +57,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     metrics: createMetrics(),
     health: checks.health,
     protocol: { ...WORKER_TIMES, ...options.times },
+    dashboard: options.dashboard ?? join(repositoryRoot, 'apps/dashboard/dist'),
     stopping: stopping.signal,
   }
   const app = await buildServer(context)

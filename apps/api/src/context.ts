@@ -23,6 +23,8 @@ export interface ApiContext {
   readonly metrics: HttpMetrics
   readonly health: Health
   readonly protocol: WorkerTimes
+  /** Folder of the built dashboard; it may not be there. */
+  readonly dashboard: string
   /** Aborted when the server begins to stop: held requests answer at once. */
   readonly stopping: AbortSignal
 }

@@ -1,12 +1,10 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import fastifyStatic from '@fastify/static'
-import { repositoryRoot } from '@limbeck/platform'
 import type { ApiContext, App } from './context.ts'
 
 /** Serves the built dashboard where there is one. @returns whether there is. */
-export async function installDashboard(app: App, { config }: ApiContext): Promise<boolean> {
-  const root = join(repositoryRoot, 'apps/dashboard/dist')
+export async function installDashboard(app: App, { config, dashboard: root }: ApiContext): Promise<boolean> {
   if (!existsSync(join(root, 'index.html'))) return false
   const store = new URL(config.s3.public_endpoint).origin
   const policy = [

@@ -5,6 +5,7 @@ import { repositoryRoot } from '@limbeck/platform'
 import { describe, expect, it } from 'vitest'
 import { openApiDocument } from '../scripts/openapi-document.ts'
 
+const document = await openApiDocument()
 const page = readFileSync(join(repositoryRoot, 'docs/api.md'), 'utf8')
 
 describe('docs/api.md', () => {
@@ -15,8 +16,8 @@ describe('docs/api.md', () => {
     expect(Object.fromEntries(rows)).toEqual(PROBLEMS)
   })
 
-  it('has a row for every operation of the OpenAPI document', async () => {
-    const { paths } = await openApiDocument()
+  it('has a row for every operation of the OpenAPI document', () => {
+    const { paths } = document
     const absent = Object.keys(paths).filter((path) => {
       // Rows abbreviate what stands on the same line: "`POST /v1/runs/{run}/cancel`, `.../retry`".
       const end = path.split('/').at(-1) as string
@@ -27,13 +28,12 @@ describe('docs/api.md', () => {
 })
 
 describe('docs/openapi.json', () => {
-  it('is the document of the routes (npm run openapi --workspace @limbeck/api writes it)', async () => {
+  it('is the document of the routes (npm run openapi --workspace @limbeck/api writes it)', () => {
     const committed = JSON.parse(readFileSync(join(repositoryRoot, 'docs/openapi.json'), 'utf8'))
-    expect(committed).toEqual(await openApiDocument())
+    expect(committed).toEqual(document)
   })
 
-  it('describes errors as problems everywhere, and who may call', async () => {
-    const document = await openApiDocument()
+  it('describes errors as problems everywhere, and who may call', () => {
     expect(document.openapi).toBe('3.1.0')
     for (const [path, methods] of Object.entries(document.paths))
       for (const [method, operation] of Object.entries(methods)) {

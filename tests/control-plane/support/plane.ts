@@ -27,6 +27,7 @@ export interface PlaneOptions {
   readonly timing?: Partial<Timing>
   readonly times?: Partial<WorkerTimes>
   readonly redis_url?: string
+  readonly dashboard?: string
   /** Default true. */
   readonly orchestrator?: boolean
 }
@@ -100,6 +101,7 @@ export async function startPlane(options: PlaneOptions = {}): Promise<Plane> {
       prefix,
       times,
       drain_ms: 0,
+      ...(options.dashboard === undefined ? {} : { dashboard: options.dashboard }),
       store: { timing, max_connections: 8 },
     })
     parts.push(api)

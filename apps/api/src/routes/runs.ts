@@ -67,8 +67,8 @@ export function runRoutes(app: App, context: ApiContext): void {
       }
       const { run, replayed } = settled(submitted)
       if (replayed) return reply.code(200).header('idempotency-replayed', 'true').send(run)
-      await audit(request, 'run.submit', run.id, { recipe: run.recipe, label: run.label })
       signalRun(context, run)
+      await audit(request, 'run.submit', run.id, { recipe: run.recipe, label: run.label })
       return reply.code(201).header('location', `/v1/runs/${run.id}`).send(run)
     },
   )
@@ -107,8 +107,8 @@ export function runRoutes(app: App, context: ApiContext): void {
     async (request) => {
       const identity = identityOf(request)
       const run = settled(await cancelRun(store, identity.project, request.params.run, actorOf(identity)))
-      await audit(request, 'run.cancel', run.id, { state: run.state })
       signalRun(context, run)
+      await audit(request, 'run.cancel', run.id, { state: run.state })
       return run
     },
   )
@@ -128,8 +128,8 @@ export function runRoutes(app: App, context: ApiContext): void {
       const view = settled(
         await retryRun(store, identity.project, run, request.body?.stages, actorOf(identity)),
       )
-      await audit(request, 'run.retry', run, { stages: request.body?.stages ?? null })
       signalRun(context, view)
+      await audit(request, 'run.retry', run, { stages: request.body?.stages ?? null })
       return view
     },
   )
