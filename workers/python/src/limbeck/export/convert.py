@@ -211,6 +211,8 @@ def _decompositions() -> dict[Any, Callable[..., Any]]:
     table = dict(get_decompositions([aten.addcmul]))  # without a counterpart in coremltools 9.0
     table[aten.group_norm.default] = _group_norm
     table[aten.gelu.default] = _gelu
+    # coremltools adds a thresholded_relu: a jump at -3 where the factor is zero anyway.
+    table[aten.hardswish.default] = lambda x: x * torch.nn.functional.hardsigmoid(x)
     return table
 
 

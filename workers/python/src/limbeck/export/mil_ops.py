@@ -320,7 +320,7 @@ KERNELS: dict[str, Kernel] = {
     "sqrt": _unary(torch.sqrt),
     "square": _unary(torch.square),
     "tanh": _unary(torch.tanh),
-    "thresholded_relu": lambda a: F.threshold(a.tensor("x"), a.number("alpha", 1.0), 0.0),
+    "threshold": lambda a: a.tensor("x").clamp(min=a.number("alpha")),
     # elementwise, two operands, broadcast
     "add": _binary(torch.add),
     "sub": _binary(torch.sub),
