@@ -1,10 +1,11 @@
-import type { ClaimRequest, Lease, ResourceClass } from '@limbeck/contracts'
-import { claimStage, listWorkers } from '@limbeck/store'
+import type { ClaimRequest, Lease } from '@limbeck/contracts'
+import { claimStage } from '@limbeck/store'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import { identityOf } from './auth.ts'
 import { type ApiContext, settled } from './context.ts'
 import { goneSignal } from './gone-signal.ts'
+import { workerClasses } from './known-workers.ts'
 import { notFound } from './problem.ts'
 
 type Request = FastifyRequest<{ Body: z.infer<typeof ClaimRequest> }>
@@ -21,7 +22,8 @@ export async function claim(
   const { store, doorbells, protocol, metrics, stopping } = context
   const { project } = identityOf(request)
   const { worker, claim: id, wait_seconds } = request.body
-  const classes = await classesOf(context, project, worker)
+  const classes = await workerClasses(context, project, worker)
+  if (classes === null) throw notFound('worker', worker)
   const signal = AbortSignal.any([goneSignal(reply), stopping])
   const hold = Math.min(wait_seconds, protocol.claim_wait_seconds) * 1000
   const deadline = performance.now() + hold
@@ -43,19 +45,4 @@ export async function claim(
     metrics.waiting.dec()
     listener.close()
   }
-}
-
-/** Classes of workers that this process has seen; a worker's never change. */
-const known = new Map<string, readonly ResourceClass[]>()
-const KNOWN_LIMIT = 10_000
-
-async function classesOf({ store }: ApiContext, project: string, worker: string) {
-  const key = `${project} ${worker}`
-  const cached = known.get(key)
-  if (cached) return cached
-  const found = (await listWorkers(store, project)).find((candidate) => candidate.id === worker)
-  if (!found) throw notFound('worker', worker)
-  if (known.size >= KNOWN_LIMIT) known.clear()
-  known.set(key, found.resource_classes)
-  return found.resource_classes
 }

@@ -20,6 +20,11 @@ export interface Subscription {
   close(): void
 }
 
+interface Polling {
+  cursor: string
+  timer: ReturnType<typeof setTimeout> | null
+}
+
 const BATCH = 1000
 
 /**
@@ -31,8 +36,7 @@ export class EventHub {
   readonly #log: Logger
   readonly #pollMs: number
   readonly #subscribers = new Set<Subscriber>()
-  #cursor: string | null = null
-  #timer: ReturnType<typeof setTimeout> | null = null
+  #polling: Polling | null = null
 
   constructor(store: Store, log: Logger, pollMs = 250) {
     this.#store = store
@@ -49,12 +53,15 @@ export class EventHub {
     const subscriber: Subscriber = { filter, pending: false, wake: null }
     this.#subscribers.add(subscriber)
     try {
-      this.#cursor ??= await latestCursor(this.#store)
+      if (this.#polling === null) {
+        const cursor = await latestCursor(this.#store)
+        // Another stream may have begun the poll meanwhile; its cursor is the older one.
+        if (this.#polling === null) this.#start(cursor)
+      }
     } catch (error) {
       this.#subscribers.delete(subscriber)
       throw error
     }
-    this.#timer ??= setTimeout(() => this.#poll(), this.#pollMs)
     return {
       next: (milliseconds, signal) => wait(subscriber, milliseconds, signal),
       close: () => {
@@ -65,26 +72,28 @@ export class EventHub {
   }
 
   stop(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timer = null
-    this.#cursor = null
+    if (this.#polling?.timer) clearTimeout(this.#polling.timer)
+    this.#polling = null
   }
 
-  async #poll(): Promise<void> {
-    const cursor = this.#cursor
-    if (cursor === null) return
-    let full = false
-    try {
-      const events = settled(await readEvents(this.#store, { after: cursor, limit: BATCH }))
-      for (const { project, run } of events) this.#notify(project, run)
-      // While this waited, the last stream may have gone and the next one begun: its cursor stays.
-      if (this.#cursor === cursor) this.#cursor = events.at(-1)?.cursor ?? cursor
-      full = events.length === BATCH
-    } catch (error) {
-      // Postgres is away: streams stay open, their own reads go on when it is back.
-      this.#log.warn('event_poll_failed', { error })
+  #start(cursor: string): void {
+    const polling: Polling = { cursor, timer: null }
+    const poll = async () => {
+      let full = false
+      try {
+        const events = settled(await readEvents(this.#store, { after: polling.cursor, limit: BATCH }))
+        for (const { project, run } of events) this.#notify(project, run)
+        polling.cursor = events.at(-1)?.cursor ?? polling.cursor
+        full = events.length === BATCH
+      } catch (error) {
+        // Postgres is away: streams stay open, their own reads go on when it is back.
+        this.#log.warn('event_poll_failed', { error })
+      }
+      // Stopped meanwhile, and perhaps begun again: this one ends.
+      if (this.#polling === polling) polling.timer = setTimeout(poll, full ? 0 : this.#pollMs)
     }
-    if (this.#timer !== null) this.#timer = setTimeout(() => this.#poll(), full ? 0 : this.#pollMs)
+    this.#polling = polling
+    polling.timer = setTimeout(poll, this.#pollMs)
   }
 
   #notify(project: string, run: string | null): void {

@@ -42,6 +42,8 @@ export async function streamEvents(
   const subscription = await hub.subscribe(filter)
   const gone = new AbortController()
   reply.raw.once('close', () => gone.abort())
+  // Without a listener, a write to a socket that has just gone would end the process.
+  reply.raw.on('error', () => gone.abort())
   const signal = AbortSignal.any([gone.signal, stopping])
   metrics.streams.inc()
   try {
@@ -55,7 +57,11 @@ export async function streamEvents(
     reply.raw.write(`retry: ${RETRY_MS}\n\n`)
     await pump(context, reply.raw, { ...filter, after }, subscription.next, signal)
   } catch (error) {
-    if (!signal.aborted) log.warn('event_stream_failed', { request_id: request.id, error })
+    if (!signal.aborted) {
+      log.warn('event_stream_failed', { request_id: request.id, error })
+      // What the client did not take must not be kept for it.
+      reply.raw.destroy()
+    }
   } finally {
     metrics.streams.dec()
     subscription.close()

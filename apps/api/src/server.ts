@@ -30,7 +30,8 @@ export async function buildServer(context: ApiContext): Promise<App> {
     requestTimeout: 60_000,
     keepAliveTimeout: 65_000,
     forceCloseConnections: 'idle',
-    routerOptions: { maxParamLength: 600 },
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: 2_000 },
   }).withTypeProvider<ZodTypeProvider>()
 
   app.setValidatorCompiler(validatorCompiler)

@@ -9,15 +9,26 @@ import {
   HeartbeatResponse,
   ReleaseRequest,
   StageId,
+  type WorkerId,
   WorkerRegister,
   WorkerRegistered,
 } from '@limbeck/contracts'
-import { completeStage, failStage, registerWorker, releaseStage, reportCheckpoint } from '@limbeck/store'
+import {
+  completeStage,
+  type Fence,
+  failStage,
+  registerWorker,
+  releaseStage,
+  reportCheckpoint,
+} from '@limbeck/store'
+import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { identityOf } from '../auth.ts'
 import { claim } from '../claim.ts'
 import { type ApiContext, type App, settled } from '../context.ts'
 import { holdHeartbeat } from '../hold-heartbeat.ts'
+import { forgetWorker, workerClasses } from '../known-workers.ts'
+import { ProblemError } from '../problem.ts'
 import { route } from '../route.ts'
 
 const tags = ['worker']
@@ -25,8 +36,18 @@ const params = z.strictObject({ stage: StageId })
 /** Results hold a verdict a prompt: up to 100,000 of them. */
 const RESULT_BYTES = 4 * 1024 ** 2
 
+type FencedRequest = FastifyRequest<{ Params: { stage: StageId }; Body: { worker: WorkerId; epoch: number } }>
+
 export function workerLeaseRoutes(app: App, context: ApiContext): void {
   const { store, protocol } = context
+
+  /** What the call claims to hold. A worker of another project holds nothing here. */
+  const fenceOf = async (request: FencedRequest): Promise<Fence> => {
+    const { worker, epoch } = request.body
+    if ((await workerClasses(context, identityOf(request).project, worker)) === null)
+      throw new ProblemError('lease_lost', `there is no worker ${worker} in this project`)
+    return { worker, epoch, stage: request.params.stage }
+  }
 
   app.post(
     '/v1/worker/register',
@@ -36,13 +57,18 @@ export function workerLeaseRoutes(app: App, context: ApiContext): void {
       body: WorkerRegister,
       response: { 200: WorkerRegistered },
     }),
-    async (request) => ({
-      worker: await registerWorker(store, identityOf(request).project, request.body),
-      lease_seconds: store.timing.lease_seconds,
-      heartbeat_hold_seconds: protocol.heartbeat_hold_seconds,
-      claim_wait_seconds: protocol.claim_wait_seconds,
-      outage_seconds: protocol.outage_seconds,
-    }),
+    async (request) => {
+      const { project } = identityOf(request)
+      const worker = await registerWorker(store, project, request.body)
+      forgetWorker(project, worker)
+      return {
+        worker,
+        lease_seconds: store.timing.lease_seconds,
+        heartbeat_hold_seconds: protocol.heartbeat_hold_seconds,
+        claim_wait_seconds: protocol.claim_wait_seconds,
+        outage_seconds: protocol.outage_seconds,
+      }
+    },
   )
 
   app.post(
@@ -65,7 +91,10 @@ export function workerLeaseRoutes(app: App, context: ApiContext): void {
       body: HeartbeatRequest,
       response: { 200: HeartbeatResponse },
     }),
-    async (request, reply) => holdHeartbeat(context, request.params.stage, request.body, reply),
+    async (request, reply) => {
+      await fenceOf(request)
+      return holdHeartbeat(context, request.params.stage, request.body, reply)
+    },
   )
 
   app.post(
@@ -78,9 +107,8 @@ export function workerLeaseRoutes(app: App, context: ApiContext): void {
       response: { 200: Acknowledged },
     }),
     async (request) => {
-      const { worker, epoch, step, digest } = request.body
-      const fence = { worker, epoch, stage: request.params.stage }
-      return settled(await reportCheckpoint(store, fence, { step, digest }))
+      const { step, digest } = request.body
+      return settled(await reportCheckpoint(store, await fenceOf(request), { step, digest }))
     },
   )
 
@@ -99,9 +127,8 @@ export function workerLeaseRoutes(app: App, context: ApiContext): void {
       { bodyLimit: RESULT_BYTES },
     ),
     async (request) => {
-      const { worker, epoch, output, result } = request.body
-      const fence = { worker, epoch, stage: request.params.stage }
-      return settled(await completeStage(store, fence, { output, result }))
+      const { output, result } = request.body
+      return settled(await completeStage(store, await fenceOf(request), { output, result }))
     },
   )
 
@@ -120,8 +147,8 @@ export function workerLeaseRoutes(app: App, context: ApiContext): void {
       { bodyLimit: 512 * 1024 },
     ),
     async (request) => {
-      const { worker, epoch, ...failure } = request.body
-      return settled(await failStage(store, { worker, epoch, stage: request.params.stage }, failure))
+      const { worker: _worker, epoch: _epoch, ...failure } = request.body
+      return settled(await failStage(store, await fenceOf(request), failure))
     },
   )
 
@@ -135,8 +162,8 @@ export function workerLeaseRoutes(app: App, context: ApiContext): void {
       response: { 200: Acknowledged },
     }),
     async (request) => {
-      const { worker, epoch, ...release } = request.body
-      return settled(await releaseStage(store, { worker, epoch, stage: request.params.stage }, release))
+      const { worker: _worker, epoch: _epoch, ...release } = request.body
+      return settled(await releaseStage(store, await fenceOf(request), release))
     },
   )
 }

@@ -1,11 +1,11 @@
-import type { WorkerId, WorkerRegister, WorkerView } from '@limbeck/contracts'
+import type { ResourceClass, WorkerId, WorkerRegister, WorkerView } from '@limbeck/contracts'
 import { digestOf, ok } from '@limbeck/core'
 import type { z } from 'zod'
 import { notFound, type StoreResult } from '../failure.ts'
 import { newId } from '../ids.ts'
 import { iso } from '../rows.ts'
 import { insertEvent } from '../sql/events.ts'
-import { selectWorkers, upsertWorker, type WorkerWithStage } from '../sql/workers.ts'
+import { selectWorkers, touchWorker, upsertWorker, type WorkerWithStage } from '../sql/workers.ts'
 import type { Store } from '../store.ts'
 import { transaction } from '../transaction.ts'
 
@@ -55,6 +55,15 @@ export const registerWorker = (
 /** Those heard of within a day, the latest first. */
 export async function listWorkers(store: Store, project: string): Promise<WorkerDto[]> {
   return (await selectWorkers(store.pool, project, store.timing.lease_seconds, LIST_SECONDS)).map(viewOf)
+}
+
+/** Classes of a worker, which counts as heard of; null where the project has no such worker. */
+export async function findWorkerClasses(
+  store: Store,
+  project: string,
+  worker: string,
+): Promise<readonly ResourceClass[] | null> {
+  return (await touchWorker(store.pool, project, worker))?.resource_classes ?? null
 }
 
 /** Tells the worker to stop with a checkpoint and take nothing more. Failure: not_found. */
