@@ -77,7 +77,6 @@ CASES: dict[str, Callable[[Tensor], Tensor]] = {
     "squeeze": lambda x: x.squeeze(0).unsqueeze(-1) * 2,
     "stack": lambda x: torch.stack([x, x + 1], dim=1),
     "tanh": lambda x: torch.tanh(x),
-    "threshold": lambda x: F.threshold(x, 0.2, 0.0),
     "tile": lambda x: x.repeat(1, 2, 1, 1),
     "upsample": lambda x: F.interpolate(x, scale_factor=2.0, mode="nearest"),
 }

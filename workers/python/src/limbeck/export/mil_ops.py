@@ -320,7 +320,6 @@ KERNELS: dict[str, Kernel] = {
     "sqrt": _unary(torch.sqrt),
     "square": _unary(torch.square),
     "tanh": _unary(torch.tanh),
-    "threshold": lambda a: a.tensor("x").clamp(min=a.number("alpha")),
     # elementwise, two operands, broadcast
     "add": _binary(torch.add),
     "sub": _binary(torch.sub),
