@@ -1,3 +1,4 @@
+import './environment.ts'
 import { Alert, Anchor, AppShell, Group, MantineProvider, Text } from '@mantine/core'
 import '@mantine/core/styles.css'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
@@ -11,7 +12,7 @@ import {
 } from '@tanstack/react-router'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { api } from './api.ts'
+import { ApiError, api } from './api.ts'
 import { RunPage } from './pages/run.tsx'
 import { RunsPage } from './pages/runs.tsx'
 
@@ -44,7 +45,10 @@ const run = createRoute({
 })
 const router = createRouter({ routeTree: root.addChildren([runs, run]) })
 
-const client = new QueryClient({ defaultOptions: { queries: { retry: 1, staleTime: 1000 } } })
+/** Asking again does not sign anybody in. */
+const retry = (failures: number, error: Error): boolean =>
+  failures < 1 && !(error instanceof ApiError && error.code === 'unauthenticated')
+const client = new QueryClient({ defaultOptions: { queries: { retry, staleTime: 1000 } } })
 
 /** The printed address holds the code behind "#", so that it reaches no server log. */
 async function signIn(): Promise<string | null> {

@@ -48,7 +48,9 @@ export function StageTable({
                 <Why stage={stage} />
               </Table.Td>
               <Table.Td ta="right">{stage.attempts.length}</Table.Td>
-              <Table.Td ta="right">{duration(stage.seconds)}</Table.Td>
+              <Table.Td ta="right" style={{ whiteSpace: 'nowrap' }}>
+                {duration(stage.seconds)}
+              </Table.Td>
             </Table.Tr>
           ))}
         </Table.Tbody>

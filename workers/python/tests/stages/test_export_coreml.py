@@ -1,4 +1,4 @@
-"""The export stage on a random few-step UNet: both packages are written, run from their files and compared."""
+"""The export stage on a random few-step UNet: both packages are written, run and compared."""
 
 import json
 from pathlib import Path

@@ -9,6 +9,7 @@ run by an interpreter, over real latents at every time of the grids that the mod
 """
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from torch import Tensor, nn
 from limbeck.contracts.generated import ExportCoremlSpec, StageResult, UnetConfig
 from limbeck.data.features import FeatureSet
 from limbeck.export.convert import ConversionReport, convert
+from limbeck.export.modules import DecoderStep, UnetStep
 from limbeck.export.verify import ParityReport, verify
 from limbeck.models.store import LoadedDenoiser, UnetDenoiser, load_denoiser
-from limbeck.models.tiny_decoder import TinyDecoder, load_decoder
+from limbeck.models.tiny_decoder import load_decoder
 from limbeck.models.unet import EfficientUNet
 from limbeck.objectives.flow import interpolate
 from limbeck.stages.context import StageContext, StageFailure
@@ -29,40 +31,22 @@ from limbeck.training.randomness import normal
 Case = dict[str, Tensor]
 
 
-class ExportedUnet(nn.Module):
-    """The UNet with the inputs of the package: latent, sinusoids of the time, text states."""
-
-    def __init__(self, unet: EfficientUNet) -> None:
-        super().__init__()
-        self.unet = unet
-
-    def forward(self, latent: Tensor, time_features: Tensor, text: Tensor) -> Tensor:
-        return self.unet.forward_from_embedding(latent, time_features, text)
-
-
-class ExportedDecoder(nn.Module):
-    """The decoder with the name of the package's input: a training latent in, an image in [-1, 1] out."""
-
-    def __init__(self, decoder: TinyDecoder) -> None:
-        super().__init__()
-        self.decoder = decoder
-
-    def forward(self, latent: Tensor) -> Tensor:
-        return self.decoder(latent)
-
-
 def run(ctx: StageContext) -> StageResult:
     spec: ExportCoremlSpec = ctx.spec
     model = load_denoiser(ctx.input("model"))
     unet, times = _few_step_unet(model)
     features = FeatureSet.load(ctx.input("features"), "student")
     places = list(range(len(features) - min(spec.parity_samples, len(features)), len(features)))
-    decoder = ExportedDecoder(load_decoder(ctx.input("decoder"))).eval()
+    step = UnetStep(unet).eval()
+    decoder = DecoderStep(load_decoder(ctx.input("decoder"))).eval()
 
     parts = {
-        "unet": (ExportedUnet(unet).eval(), unet_cases(unet, features, places, times), "velocity"),
+        "unet": (step, unet_cases(step, features, places, times), "velocity"),
         "decoder": (decoder, [{"latent": features.batch([p]).latent_BCHW} for p in places], "image"),
     }
+    # A pure function of the inputs: an attempt that was killed starts over.
+    shutil.rmtree(ctx.output)
+    ctx.output.mkdir()
     report: dict[str, object] = {"times": times}
     metrics: dict[str, float] = {}
     for done, (name, (module, cases, output)) in enumerate(parts.items()):
@@ -97,9 +81,7 @@ def _few_step_unet(model: LoadedDenoiser) -> tuple[EfficientUNet, list[float]]:
     )
 
 
-def unet_cases(
-    unet: EfficientUNet, features: FeatureSet, places: list[int], times: list[float]
-) -> list[Case]:
+def unet_cases(step: UnetStep, features: FeatureSet, places: list[int], times: list[float]) -> list[Case]:
     """Inputs of the package for real latents at every step time; noise keyed by place."""
     cases: list[Case] = []
     for place in places:
@@ -107,13 +89,8 @@ def unet_cases(
         noise = normal(0, "export parity", [place], features.latent_shape)
         for time in times:
             t_B = torch.tensor([time])
-            cases.append(
-                {
-                    "latent": interpolate(batch.latent_BCHW, noise, t_B),
-                    "time_features": unet.time_features(t_B),
-                    "text": batch.text_BND,
-                }
-            )
+            x_t = interpolate(batch.latent_BCHW, noise, t_B)
+            cases.append(step.host_inputs(x_t, t_B, batch.text_BND))
     return cases
 
 
