@@ -14,7 +14,8 @@ export async function openBrowser(): Promise<Browser> {
   return playwright.launch({
     executablePath: installed ?? (await chromium.executablePath()),
     args: [
-      ...(installed === undefined ? chromium.args : []),
+      // In a single process all contexts would share their cookies: nobody could be signed out.
+      ...(installed === undefined ? chromium.args.filter((arg) => arg !== '--single-process') : []),
       '--disable-gpu',
       '--disable-background-networking',
       '--disable-component-update',
