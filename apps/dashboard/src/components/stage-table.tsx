@@ -19,7 +19,7 @@ export function StageTable({
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Stage</Table.Th>
-            <Table.Th>State</Table.Th>
+            <Table.Th w={120}>State</Table.Th>
             <Table.Th>Progress, or why</Table.Th>
             <Table.Th ta="right">Attempts</Table.Th>
             <Table.Th ta="right">Time</Table.Th>

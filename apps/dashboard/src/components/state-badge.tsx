@@ -14,7 +14,7 @@ const COLOURS: Record<string, string> = {
 
 export function StateBadge({ state, cached = false }: { state: string; cached?: boolean }) {
   return (
-    <Badge color={COLOURS[state] ?? 'gray'} variant="light" tt="none" miw="fit-content">
+    <Badge color={COLOURS[state] ?? 'gray'} variant="light" tt="none">
       {cached ? 'cached' : state}
     </Badge>
   )

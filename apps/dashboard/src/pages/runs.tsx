@@ -55,7 +55,7 @@ export function RunsPage() {
               <Table.Thead>
                 <Table.Tr>
                   <Table.Th>Run</Table.Th>
-                  <Table.Th>State</Table.Th>
+                  <Table.Th w={120}>State</Table.Th>
                   <Table.Th>Stages</Table.Th>
                   <Table.Th>Submitted</Table.Th>
                 </Table.Tr>
