@@ -42,7 +42,7 @@ async function freshStack(): Promise<BroughtUp> {
 }
 
 afterEach(async () => {
-  await down()
+  await down({ erase: true })
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
 }, 120_000)
 

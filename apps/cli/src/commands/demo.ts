@@ -29,6 +29,12 @@ export function registerDemo(program: Command): void {
     .option('--json <file>', 'write the summary as JSON too')
     .option('--workers <count>', 'CPU workers of one thread each', '2')
     .action(async (options: DemoOptions) => {
+      process.once('SIGINT', () => {
+        line(
+          '\nLeft the demo; its run goes on. ./limbeck demo watches it again, ./limbeck down stops everything.',
+        )
+        process.exit(130)
+      })
       const stack = await bringUp({ workers: Number(options.workers), report: line })
       try {
         const summary = await demo(stack, options)
