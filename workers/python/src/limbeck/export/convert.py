@@ -211,9 +211,32 @@ def _decompositions() -> dict[Any, Callable[..., Any]]:
     table = dict(get_decompositions([aten.addcmul]))  # without a counterpart in coremltools 9.0
     table[aten.group_norm.default] = _group_norm
     table[aten.gelu.default] = _gelu
+    table[aten.rms_norm.default] = _rms_norm
     # coremltools adds a thresholded_relu: a jump at -3 where the factor is zero anyway.
     table[aten.hardswish.default] = lambda x: x * torch.nn.functional.hardsigmoid(x)
     return table
+
+
+SMALLEST_PEAK = 2.0**-6
+"""Floor of the peak that an RMSNorm is scaled by; far below any activation that matters."""
+
+
+def _rms_norm(x: Tensor, shape: list[int], weight: Tensor | None = None, eps: float | None = None) -> Tensor:
+    """RMSNorm over the last dimension, scaled by the row's peak so that its squares fit into fp16.
+
+    coremltools 9.0 scales by the bare peak: a row of zeros, as the keys of padded text are, becomes
+    0/0, and every output of the network NaN. Here the peak has a floor.
+    """
+    if len(shape) != 1 or eps is None:
+        raise ConversionError(
+            f"RMSNorm is converted over the last dimension with an eps, got {shape}, eps {eps}"
+        )
+    peak = x.abs().amax(-1, keepdim=True).clamp(min=SMALLEST_PEAK)
+    scaled = x / peak
+    # Not eps / peak^2: a division of a number becomes MIL's `inverse`, which adds an epsilon of its own.
+    floor = peak.pow(-2.0) * eps
+    normed = scaled * torch.rsqrt((scaled * scaled).mean(-1, keepdim=True) + floor)
+    return normed if weight is None else normed * weight
 
 
 def _gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
