@@ -1,12 +1,16 @@
 """What importing costs, and what a machine without coremltools is told."""
 
 import logging
+import os
 import subprocess
 import sys
 
 import pytest
 
 from limbeck.export.toolkit import CoremltoolsMissing, load_coremltools, no_progress_bars
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+"""Pytest puts the sources on its own path only."""
 
 
 def test_importing_the_library_loads_no_coremltools() -> None:
@@ -15,7 +19,12 @@ def test_importing_the_library_loads_no_coremltools() -> None:
         "import limbeck.export.convert, limbeck.export.verify; print('coremltools' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env=ENVIRONMENT,
     )
     assert done.stdout.strip() == "False"
 
@@ -33,6 +42,7 @@ def test_import_is_quiet_and_the_filter_does_not_stay() -> None:
         text=True,
         timeout=60,
         check=True,
+        env=ENVIRONMENT,
     )
     assert done.stdout + done.stderr == ""
     load_coremltools()

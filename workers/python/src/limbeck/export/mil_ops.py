@@ -318,7 +318,6 @@ KERNELS: dict[str, Kernel] = {
     "sin": _unary(torch.sin),
     "softplus": _unary(F.softplus),
     "sqrt": _unary(torch.sqrt),
-    "square": _unary(torch.square),
     "tanh": _unary(torch.tanh),
     # elementwise, two operands, broadcast
     "add": _binary(torch.add),
