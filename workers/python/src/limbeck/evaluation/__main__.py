@@ -1,13 +1,24 @@
-"""`python -m limbeck.evaluation grid OUT.png TITLE=FOLDER ... [--prompts N]`: a picture that compares models.
+"""What the command line asks of the evaluators.
 
-Each FOLDER holds the sheet of one evaluation; the rows are N prompts spread over the tags.
+`grid OUT.png TITLE=FOLDER ... [--prompts N]`: a picture that compares models. Each FOLDER holds the sheet of
+one evaluation; the rows are N prompts spread over the tags.
+
+`paired FIRST.json SECOND.json`: the difference of two arms as JSON. Each file is a list of evaluation
+results, one for each training seed, in the same order.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
+from limbeck.contracts.generated import EvaluationResult
+from limbeck.evaluation.paired import paired_difference
 from limbeck.evaluation.sheet import comparison_grid, load_sheet
+
+_RESULTS = TypeAdapter(list[EvaluationResult])
 
 
 def spread(tiles: list[dict[str, object]], count: int) -> list[str]:
@@ -34,7 +45,17 @@ def main(argv: list[str]) -> int:
     grid.add_argument("out", type=Path)
     grid.add_argument("columns", nargs="+", metavar="TITLE=FOLDER")
     grid.add_argument("--prompts", type=int, default=9)
+    paired = commands.add_parser("paired")
+    paired.add_argument("first", type=Path)
+    paired.add_argument("second", type=Path)
     arguments = parser.parse_args(argv)
+    if arguments.command == "paired":
+        try:
+            arms = [_RESULTS.validate_json(path.read_bytes()) for path in (arguments.first, arguments.second)]
+            print(json.dumps(paired_difference(*arms).to_json()))
+        except (OSError, ValidationError, ValueError) as error:
+            parser.error(str(error))
+        return 0
     columns: dict[str, Path] = {}
     for column in arguments.columns:
         title, found, folder = column.partition("=")
