@@ -9,6 +9,7 @@ import { registerRecipes } from './commands/recipes.ts'
 import { registerReleases } from './commands/releases.ts'
 import { registerRuns } from './commands/runs.ts'
 import { registerStatus } from './commands/status.ts'
+import { registerStudy } from './commands/study.ts'
 import { registerUp } from './commands/up.ts'
 import { registerWorker } from './commands/worker.ts'
 import { UsageError } from './usage-error.ts'
@@ -22,6 +23,7 @@ for (const register of [
   registerRuns,
   registerRecipes,
   registerReleases,
+  registerStudy,
   registerWorker,
   registerUp,
   registerDown,

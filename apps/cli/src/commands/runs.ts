@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { type ConnectionOptions, connect, withConnection } from '../connection.ts'
 import { follow } from '../follow.ts'
 import { table } from '../format.ts'
+import { overrideOf } from '../override.ts'
 import { UsageError } from '../usage-error.ts'
 
 interface SubmitOptions extends ConnectionOptions {
@@ -14,18 +15,6 @@ interface SubmitOptions extends ConnectionOptions {
   cache?: string
   key?: string
   watch?: boolean
-}
-
-/** "distill.training.steps=200": the value is JSON where it can be read as such, else text. */
-function override(text: string): [string, unknown] {
-  const at = text.indexOf('=')
-  if (at < 1) throw new UsageError(`--set takes PATH=VALUE, got "${text}"`)
-  const value = text.slice(at + 1)
-  try {
-    return [text.slice(0, at), JSON.parse(value)]
-  } catch {
-    return [text.slice(0, at), value]
-  }
 }
 
 /** A preset's name, or a file that holds a recipe. */
@@ -64,7 +53,7 @@ export function registerRuns(program: Command): void {
       const client = connect(options)
       const body = {
         recipe: recipeOf(recipe),
-        overrides: Object.fromEntries(options.set.map(override)),
+        overrides: Object.fromEntries(options.set.map(overrideOf)),
         ...(options.label === undefined ? {} : { label: options.label }),
         ...(options.priority === undefined ? {} : { priority: Number(options.priority) }),
         ...(options.cache === undefined ? {} : { cache: options.cache }),

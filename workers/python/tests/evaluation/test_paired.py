@@ -105,6 +105,17 @@ def test_another_protocol_is_refused() -> None:
         paired_difference([arm, arm], [arm, other])
 
 
+def test_sampling_may_differ_where_it_is_asked_for_but_never_the_questions() -> None:
+    arm, fewer_steps = result([True] * IMAGES), result([True] * IMAGES, "b" * 64)
+    found = paired_difference([fewer_steps] * 2, [arm] * 2, across_sampling=True)
+    assert found.difference == 0
+    asked_otherwise = fewer_steps.model_copy(update={"protocol": PROTOCOL.model_copy(update={"seed": 2})})
+    with pytest.raises(ValueError, match="different questions"):
+        paired_difference([asked_otherwise] * 2, [arm] * 2, across_sampling=True)
+    with pytest.raises(ValueError, match="different protocols"):
+        paired_difference([fewer_steps, arm], [arm] * 2, across_sampling=True)
+
+
 def test_missing_verdicts_are_refused() -> None:
     short = result([True] * (IMAGES - 1))
     with pytest.raises(ValueError, match=f"{IMAGES - 1} verdicts for a protocol of {IMAGES}"):

@@ -3,8 +3,8 @@
 `grid OUT.png TITLE=FOLDER ... [--prompts N]`: a picture that compares models. Each FOLDER holds the sheet of
 one evaluation; the rows are N prompts spread over the tags.
 
-`paired FIRST.json SECOND.json`: the difference of two arms as JSON. Each file is a list of evaluation
-results, one for each training seed, in the same order.
+`paired FIRST.json SECOND.json [--across-sampling]`: the difference of two arms as JSON. Each file is a list
+of evaluation results, one for each training seed, in the same order.
 """
 
 import argparse
@@ -48,11 +48,13 @@ def main(argv: list[str]) -> int:
     paired = commands.add_parser("paired")
     paired.add_argument("first", type=Path)
     paired.add_argument("second", type=Path)
+    paired.add_argument("--across-sampling", action="store_true")
     arguments = parser.parse_args(argv)
     if arguments.command == "paired":
         try:
             arms = [_RESULTS.validate_json(path.read_bytes()) for path in (arguments.first, arguments.second)]
-            print(json.dumps(paired_difference(*arms).to_json()))
+            found = paired_difference(*arms, across_sampling=arguments.across_sampling)
+            print(json.dumps(found.to_json()))
         except (OSError, ValidationError, ValueError) as error:
             parser.error(str(error))
         return 0

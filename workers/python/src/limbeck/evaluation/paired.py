@@ -59,9 +59,17 @@ class PairedDifference:
 
 
 def paired_difference(
-    first: Sequence[EvaluationResult], second: Sequence[EvaluationResult], seed: int = 0
+    first: Sequence[EvaluationResult],
+    second: Sequence[EvaluationResult],
+    seed: int = 0,
+    *,
+    across_sampling: bool = False,
 ) -> PairedDifference:
     """`first[s]` and `second[s]` come from the same training seed.
+
+    Args:
+        across_sampling: prompts and noise must agree, while steps, grid and guidance may differ between the
+            arms: a few-step model beside the one it was made from.
 
     Raises:
         ValueError: fewer than two seeds, unequal numbers of them, or results under different protocols.
@@ -71,9 +79,15 @@ def paired_difference(
             f"a difference needs the same number of training seeds in both arms, at least two;"
             f" got {len(first)} and {len(second)}"
         )
-    hashes = {result.protocol_hash for result in (*first, *second)}
-    if len(hashes) > 1:
-        raise ValueError(f"results of {len(hashes)} different protocols cannot be compared: {sorted(hashes)}")
+    for group in (first, second) if across_sampling else ((*first, *second),):
+        hashes = {result.protocol_hash for result in group}
+        if len(hashes) > 1:
+            raise ValueError(
+                f"results of {len(hashes)} different protocols cannot be compared: {sorted(hashes)}"
+            )
+    asked, other = (_questions(arm[0].protocol) for arm in (first, second))
+    if asked != other:
+        raise ValueError(f"the arms were asked different questions: {asked} and {other}")
     strata = [(_by_prompt(a), _by_prompt(b)) for a, b in zip(first, second, strict=True)]
     by_seed = [_overall(a) - _overall(b) for a, b in strata]
     # The draws are keyed by stratum: every seed and both arms are resampled to the same prompts.
@@ -94,6 +108,13 @@ def paired_difference(
         standard_error_seeds=seeds,
         standard_error_prompts=prompts,
         images=sum(int(stratum.images_P.sum()) for stratum in strata[0][0].values()),
+    )
+
+
+def _questions(protocol: EvaluationProtocol) -> dict[str, object]:
+    """What decides prompts and starting noise."""
+    return protocol.model_dump(
+        include={"benchmark", "prompts_per_tag", "held_out_per_tag", "images_per_prompt", "seed"}
     )
 
 

@@ -1,0 +1,72 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { EvaluationResult, RunView } from '@limbeck/contracts'
+import { z } from 'zod'
+
+/** One arm: a role of the recipe, judged at so many steps. */
+export interface Arm {
+  role: string
+  steps: number
+}
+
+/** First arm minus second. `across`: steps or guidance differ between them, prompts and noise do not. */
+export interface Question {
+  first: Arm
+  second: Arm
+  across: boolean
+}
+
+/** The claims that the study of knowledge distillation is about (issue 4). */
+export const KD_QUESTIONS: readonly Question[] = [
+  { first: { role: 'distilled', steps: 28 }, second: { role: 'control_steps', steps: 28 }, across: false },
+  { first: { role: 'distilled', steps: 28 }, second: { role: 'control', steps: 28 }, across: false },
+  { first: { role: 'few_step', steps: 4 }, second: { role: 'distilled', steps: 4 }, across: true },
+  { first: { role: 'few_step', steps: 8 }, second: { role: 'distilled', steps: 8 }, across: true },
+  { first: { role: 'few_step', steps: 4 }, second: { role: 'distilled', steps: 28 }, across: true },
+]
+
+export const Difference = z.strictObject({
+  difference: z.number(),
+  interval: z.tuple([z.number(), z.number()]),
+  verdict: z.enum(['better', 'worse', 'no difference shown']),
+  by_seed: z.array(z.number()),
+  standard_error_seeds: z.number(),
+  standard_error_prompts: z.number(),
+  images: z.int(),
+})
+export type Difference = z.infer<typeof Difference>
+
+/** The result of an arm in a run; null where the run has none. */
+export function resultOf(run: RunView, { role, steps }: Arm): EvaluationResult | null {
+  const results = run.stages.flatMap((stage) => stage.result?.evaluations ?? [])
+  return results.find((result) => result.role === role && result.protocol.steps === steps) ?? null
+}
+
+/** Null where an arm lacks a result in some run: a comparison over fewer seeds would be another one. */
+export function compare(
+  runs: readonly RunView[],
+  { first, second, across }: Question,
+  python: string,
+): Difference | null {
+  const arms = [first, second].map((arm) => runs.map((run) => resultOf(run, arm)))
+  if (arms.flat().includes(null)) return null
+  const folder = mkdtempSync(join(tmpdir(), 'limbeck-study-'))
+  try {
+    const files = arms.map((results, place) => {
+      const file = join(folder, `${place}.json`)
+      writeFileSync(file, JSON.stringify(results))
+      return file
+    })
+    const flags = across ? ['--across-sampling'] : []
+    const answer = execFileSync(python, ['-m', 'limbeck.evaluation', 'paired', ...files, ...flags], {
+      encoding: 'utf8',
+      timeout: 60_000,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    return Difference.parse(JSON.parse(answer))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
