@@ -75,6 +75,15 @@ describe('a study compares arms over its runs', () => {
     expect(compare([whole, lacking], { first: distilled, second: control, across: false }, python)).toBeNull()
   })
 
+  it('told apart by guidance where a role is judged at several', () => {
+    const one = run([
+      { role: 'distilled', steps: 4, right: 6 },
+      { role: 'distilled', steps: 4, right: 12, guidance: 1 },
+    ])
+    expect(resultOf(one, { role: 'distilled', steps: 4, guidance: 1 })?.overall).toBe(0.5)
+    expect(resultOf(one, { role: 'distilled', steps: 4, guidance: 2 })?.overall).toBe(0.25)
+  })
+
   it('under other steps or guidance only where the question says so', () => {
     const few = { role: 'few_step', steps: 4 }
     const runs = [0, 1].map(() =>

@@ -1,10 +1,11 @@
 import type { Recipe } from '@limbeck/contracts'
 import tinyShapes from '../../../recipes/tiny-shapes.json' with { type: 'json' }
 import tinyShapesQuick from '../../../recipes/tiny-shapes-quick.json' with { type: 'json' }
+import tinyStudy from '../../../recipes/tiny-study.json' with { type: 'json' }
 import { resolveRecipe } from './recipe-variant.ts'
 
 /** A new preset: a file in recipes/, a line here; a variant stands after what it extends. */
-const SOURCES: unknown[] = [tinyShapes, tinyShapesQuick]
+const SOURCES: unknown[] = [tinyStudy, tinyShapes, tinyShapesQuick]
 
 const presets = new Map<string, Recipe>()
 for (const source of SOURCES) {

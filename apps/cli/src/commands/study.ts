@@ -40,7 +40,7 @@ export function registerStudy(program: Command): void {
       .command('kd')
       .description('does distillation help? students with and without it, over several training seeds'),
   )
-    .option('--recipe <name>', 'a preset with controls', 'tiny-shapes')
+    .option('--recipe <name>', 'a preset with the arms of the study', 'tiny-study')
     .option('--seeds <count>', 'training seeds 0, 1, ...; at least 3 for a claim', '3')
     .option('--prompts <count>', 'prompts of each of the six tags', '100')
     .option(
@@ -92,16 +92,17 @@ async function kd(options: StudyOptions): Promise<void> {
   line(`\n${scoreTable(runs)}\n\n${differenceTable(answers)}`)
 }
 
-const named = ({ role, steps }: Arm): string => `${role}@${steps}`
+const named = ({ role, steps, guidance }: Arm): string =>
+  `${role}@${steps}${guidance === undefined ? '' : ` guidance ${guidance}`}`
 
 /** Every arm that all runs have: overall and held-out score by seed. */
-function scores(runs: RunView[]): { role: string; steps: number; overall: number[]; held_out: number[] }[] {
+function scores(runs: RunView[]): (Arm & { overall: number[]; held_out: number[] })[] {
   const first = runs[0]?.stages.flatMap((stage) => stage.result?.evaluations ?? []) ?? []
-  return first.map(({ role, protocol: { steps } }) => {
-    const found = runs.map((run) => resultOf(run, { role, steps }))
+  return first.map(({ role, protocol: { steps, guidance_scale: guidance } }) => {
+    const arm = { role, steps, guidance }
+    const found = runs.map((run) => resultOf(run, arm))
     return {
-      role,
-      steps,
+      ...arm,
       overall: found.map((result) => result?.overall ?? Number.NaN),
       held_out: found.map((result) => result?.held_out?.score ?? Number.NaN),
     }

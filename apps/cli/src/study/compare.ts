@@ -5,10 +5,11 @@ import { join } from 'node:path'
 import type { EvaluationResult, RunView } from '@limbeck/contracts'
 import { z } from 'zod'
 
-/** One arm: a role of the recipe, judged at so many steps. */
+/** One arm: a role of the recipe, judged at so many steps; with a guidance where it is judged at several. */
 export interface Arm {
   role: string
   steps: number
+  guidance?: number
 }
 
 /** First arm minus second. `across`: steps or guidance differ between them, prompts and noise do not. */
@@ -22,8 +23,19 @@ export interface Question {
 export const KD_QUESTIONS: readonly Question[] = [
   { first: { role: 'distilled', steps: 28 }, second: { role: 'control_steps', steps: 28 }, across: false },
   { first: { role: 'distilled', steps: 28 }, second: { role: 'control', steps: 28 }, across: false },
-  { first: { role: 'few_step', steps: 4 }, second: { role: 'distilled', steps: 4 }, across: true },
-  { first: { role: 'few_step', steps: 8 }, second: { role: 'distilled', steps: 8 }, across: true },
+  ...[4, 8].flatMap((steps): Question[] => [
+    { first: { role: 'few_step', steps }, second: { role: 'kd_only', steps }, across: false },
+    {
+      first: { role: 'few_step', steps },
+      second: { role: 'distilled', steps, guidance: 2 },
+      across: true,
+    },
+    {
+      first: { role: 'few_step', steps },
+      second: { role: 'distilled', steps, guidance: 1 },
+      across: false,
+    },
+  ]),
   { first: { role: 'few_step', steps: 4 }, second: { role: 'distilled', steps: 28 }, across: true },
 ]
 
@@ -39,9 +51,16 @@ export const Difference = z.strictObject({
 export type Difference = z.infer<typeof Difference>
 
 /** The result of an arm in a run; null where the run has none. */
-export function resultOf(run: RunView, { role, steps }: Arm): EvaluationResult | null {
+export function resultOf(run: RunView, { role, steps, guidance }: Arm): EvaluationResult | null {
   const results = run.stages.flatMap((stage) => stage.result?.evaluations ?? [])
-  return results.find((result) => result.role === role && result.protocol.steps === steps) ?? null
+  return (
+    results.find(
+      (result) =>
+        result.role === role &&
+        result.protocol.steps === steps &&
+        (guidance === undefined || result.protocol.guidance_scale === guidance),
+    ) ?? null
+  )
 }
 
 /** Null where an arm lacks a result in some run: a comparison over fewer seeds would be another one. */

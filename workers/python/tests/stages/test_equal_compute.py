@@ -24,7 +24,7 @@ def flops(run: Callable[[], None]) -> int:
 def test_the_control_has_the_compute_of_the_distillation() -> None:
     stages = {
         stage["name"]: stage["spec"]
-        for stage in json.loads((ROOT / "recipes/tiny-shapes.json").read_text())["stages"]
+        for stage in json.loads((ROOT / "recipes/tiny-study.json").read_text())["stages"]
     }
     student = build_denoiser(parse_denoiser_config(stages["pretrain"]["model"]))
     assert isinstance(student, UnetDenoiser) and isinstance(student.unet, EfficientUNet)
