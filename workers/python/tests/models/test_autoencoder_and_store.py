@@ -7,6 +7,7 @@ import torch
 from toys import distillation as toy
 
 from limbeck.contracts.generated import AutoencoderConfig
+from limbeck.data.randomness import normal
 from limbeck.models.autoencoder import (
     FrozenAutoencoder,
     build_autoencoder,
@@ -16,7 +17,6 @@ from limbeck.models.autoencoder import (
     to_unit,
 )
 from limbeck.models.store import Denoiser, load_card, load_denoiser
-from limbeck.training.randomness import normal
 from limbeck.training.seeding import seeded_build
 
 torch.set_num_threads(1)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from toys import distillation as toy
 
+from limbeck.data.randomness import normal
 from limbeck.models.sd3 import SD35_LARGE, FrozenTeacher, Sd3Denoiser, build_sd3, build_transformer
 from limbeck.models.snapshot import assemble_snapshot
 from limbeck.models.store import load_denoiser, write_component
-from limbeck.training.randomness import normal
 from limbeck.training.seeding import seeded_build
 
 torch.set_num_threads(1)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limbeck.contracts.generated import TimeConfig
+from limbeck.data.randomness import normal
 from limbeck.objectives.flow import (
     checked_grid,
     data_from_velocity,
@@ -21,7 +22,6 @@ from limbeck.objectives.flow import (
     velocity_from_data,
     velocity_target,
 )
-from limbeck.training.randomness import normal
 
 GOLDEN_SIGMAS = {
     4: [1.0, 0.85769, 0.60215, 0.00893, 0],

@@ -9,6 +9,7 @@ import torch
 from toys import distillation as toy
 from toys.metrics import scalars
 
+from limbeck.contracts.context import StageFailure
 from limbeck.data.features import FeatureSet
 from limbeck.data.images import ImageSet
 from limbeck.data.shapes import render_sample
@@ -20,7 +21,6 @@ from limbeck.models.store import write_component
 from limbeck.models.text import WordTextEncoder, load_text_encoder
 from limbeck.objectives.flow import even_grid
 from limbeck.stages import extract_features, pretrain_autoencoder, render_dataset
-from limbeck.stages.context import StageFailure
 from limbeck.training.seeding import seeded_build
 
 torch.set_num_threads(1)

@@ -9,8 +9,8 @@ from toys import distillation as toy
 from toys.kill import run_and_kill, weights
 from toys.metrics import arrays, scalars
 
+from limbeck.contracts.context import StageFailure
 from limbeck.stages import distill
-from limbeck.stages.context import StageFailure
 
 torch.set_num_threads(1)
 

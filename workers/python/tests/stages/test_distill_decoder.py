@@ -6,13 +6,13 @@ from toys import distillation as toy
 from toys.kill import weights
 from toys.metrics import scalars
 
+from limbeck.contracts.context import StageFailure
 from limbeck.data.features import FeatureSet
 from limbeck.data.shapes.dataset import write_shapes
 from limbeck.data.shards import ShardDataset
 from limbeck.models.autoencoder import FrozenAutoencoder, to_bytes, to_unit
 from limbeck.models.tiny_decoder import load_decoder
 from limbeck.stages import distill_decoder
-from limbeck.stages.context import StageFailure
 from limbeck.stages.distill_decoder import _TeacherImages
 
 torch.set_num_threads(1)

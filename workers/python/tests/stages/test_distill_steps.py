@@ -9,11 +9,11 @@ from toys import distillation as toy
 from toys.kill import run_and_kill, weights
 from toys.metrics import arrays, scalars
 
+from limbeck.contracts.context import StageFailure
 from limbeck.contracts.generated import DistillStepsSpec
 from limbeck.data.features import FeatureSet
 from limbeck.objectives.flow import data_from_velocity, interpolate
 from limbeck.stages import distill_steps
-from limbeck.stages.context import StageFailure
 from limbeck.stages.few_step_source import FewStepSource
 
 torch.set_num_threads(1)

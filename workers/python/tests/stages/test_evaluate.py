@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from limbeck.contracts import parse_stage_spec
+from limbeck.contracts.context import StageContext, StageFailure
 from limbeck.contracts.generated import AutoencoderConfig, Sd3Config, WordTextConfig
 from limbeck.evaluation.sheet import load_sheet
 from limbeck.models.autoencoder import build_autoencoder
 from limbeck.models.sd3 import build_sd3
 from limbeck.models.store import write_component
 from limbeck.models.text import save_text_config
-from limbeck.stages.context import StageContext, StageFailure
 from limbeck.stages.evaluate import protocol_hash, run
 from limbeck.training.seeding import seeded_build
 

@@ -9,13 +9,13 @@ import pytest
 pytest.importorskip("coremltools", reason="coremltools has wheels for Linux x86_64 and macOS arm64 only")
 
 from limbeck.contracts import parse_stage_spec
+from limbeck.contracts.context import StageContext, StageFailure
 from limbeck.contracts.generated import TimeConfig, TinyDecoderConfig, UnetConfig, UnetStage
 from limbeck.data.features import KIND, add_features
 from limbeck.data.shards import ShardWriter
 from limbeck.models.store import DenoiserCard, Trained, UnetDenoiser, save_denoiser
 from limbeck.models.tiny_decoder import DecoderCard, TinyDecoder, save_decoder
 from limbeck.models.unet import EfficientUNet
-from limbeck.stages.context import StageContext, StageFailure
 from limbeck.stages.export_coreml import run
 from limbeck.training.seeding import seeded_build
 

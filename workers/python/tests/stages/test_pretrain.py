@@ -11,12 +11,12 @@ from toys import distillation as toy
 from toys.kill import run_and_kill, weights
 from toys.metrics import arrays, scalars
 
+from limbeck.contracts.context import StageFailure, StopRequested
 from limbeck.data.features import KIND, add_features
+from limbeck.data.randomness import normal
 from limbeck.data.shards import ShardWriter
 from limbeck.models.store import load_card
 from limbeck.stages import pretrain
-from limbeck.stages.context import StageFailure, StopRequested
-from limbeck.training.randomness import normal
 
 torch.set_num_threads(1)
 

@@ -12,8 +12,8 @@ from toys import distillation as toy
 from toys.metrics import lines
 
 from limbeck.contracts import parse_stage_spec
+from limbeck.contracts.context import StageContext, StageFailure
 from limbeck.stages.__main__ import classified, main
-from limbeck.stages.context import StageContext, StageFailure
 from limbeck.stages.local import LocalRun, newest_checkpoint, prune_checkpoints
 from limbeck.stages.registry import ENTRIES, stage_function
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from limbeck.contracts import parse_stage_spec
+from limbeck.contracts.context import StageContext
 from limbeck.contracts.generated import (
     AutoencoderConfig,
     Sd3Config,
@@ -17,11 +18,10 @@ from limbeck.contracts.generated import (
     UnetStage,
 )
 from limbeck.data.features import KIND, add_features
+from limbeck.data.randomness import normal
 from limbeck.data.shards import ShardWriter
 from limbeck.models.autoencoder import build_autoencoder
 from limbeck.models.store import DenoiserCard, Trained, build_denoiser, save_denoiser, write_component
-from limbeck.stages.context import StageContext
-from limbeck.training.randomness import normal
 from limbeck.training.seeding import seeded_build
 
 SAMPLES = 40

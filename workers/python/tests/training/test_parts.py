@@ -6,9 +6,9 @@ from torch import nn
 
 from limbeck.contracts.generated import OptimizerConfig
 from limbeck.data.features import FeatureBatch
+from limbeck.data.randomness import normal
 from limbeck.training.ema import Ema
 from limbeck.training.optimizers import NamedOptimizer, split_for_muon
-from limbeck.training.randomness import normal
 from limbeck.training.schedule import learning_rate
 from limbeck.training.seeding import seeded_build
 from limbeck.training.statistics import BinMeans, HeldOutVelocity, even_bin

@@ -20,8 +20,8 @@ from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from limbeck.data.arrays import allocate
+from limbeck.data.randomness import normal
 from limbeck.data.shards import CorruptSample, DataError, ShardDataset, ShardWriter
-from limbeck.training.randomness import normal
 
 TextRole = Literal["student", "teacher"]
 Arrays = dict[str, NDArray[Any]]

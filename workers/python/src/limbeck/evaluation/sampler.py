@@ -12,9 +12,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from limbeck.data.randomness import normal
 from limbeck.models.store import Denoiser
 from limbeck.objectives.flow import checked_grid
-from limbeck.training.randomness import normal
 
 
 def starting_noise(

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from limbeck.contracts.generated import Sd3Config, TimeConfig, UnetConfig
 from limbeck.models.sd3 import Sd3Denoiser, build_sd3
+from limbeck.models.tensors import Tensors, load_tensors, save_tensors
 from limbeck.models.unet import EfficientUNet
-from limbeck.training.checkpoint import Tensors, load_tensors, save_tensors
 
 DenoiserConfig = Annotated[Sd3Config | UnetConfig, Field(discriminator="architecture")]
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from limbeck.contracts.generated import WordTextConfig
+from limbeck.data.randomness import generator_at
 from limbeck.data.shapes import VOCABULARY_V1, tokenize
-from limbeck.training.randomness import generator_at
 
 
 class TextEncoder(Protocol):

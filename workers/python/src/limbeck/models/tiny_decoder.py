@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from limbeck.contracts.generated import TinyDecoderConfig
-from limbeck.training.checkpoint import Tensors, load_tensors, save_tensors
+from limbeck.models.tensors import Tensors, load_tensors, save_tensors
 
 NORM_EPS = 1e-6
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 import torch
 
 from limbeck.contracts.generated import TimeConfig
-from limbeck.training.randomness import Positions, normal
+from limbeck.data.randomness import Positions, normal
 
 
 def expand_time(t_B: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

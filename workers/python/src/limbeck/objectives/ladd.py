@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from limbeck.contracts.generated import LaddConfig
+from limbeck.data.randomness import Positions, normal
 from limbeck.objectives.flow import interpolate, shift_time
-from limbeck.training.randomness import Positions, normal
 
 
 def draw_renoise_time(config: LaddConfig, shift: float, seed: int, positions: Positions) -> Tensor:

@@ -14,9 +14,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from limbeck.contracts import parse_stage_spec
+from limbeck.contracts.context import StageContext, StageFailure, StopRequested, write_atomically
 from limbeck.data.reader import QuarantineExceeded
 from limbeck.data.shards import CorruptSample, DataError, TruncatedShard
-from limbeck.stages.context import StageContext, StageFailure, StopRequested, write_atomically
 from limbeck.stages.registry import stage_function
 
 FINISHED, ERROR, FAILED, STOPPED = 0, 1, 2, 75

@@ -6,7 +6,9 @@ Shapes: x0_BCHW latents; head inputs by tap [B, T, D]; logits by tap [B, h, w].
 import torch
 from torch import Tensor
 
+from limbeck.contracts.context import StageFailure
 from limbeck.contracts.generated import DistillStepsSpec
+from limbeck.data.randomness import Positions, batch_positions
 from limbeck.models.ladd_heads import LaddHeads, head_inputs
 from limbeck.models.sd3 import FrozenTeacher
 from limbeck.objectives.ladd import (
@@ -17,10 +19,8 @@ from limbeck.objectives.ladd import (
     r1_penalty,
     renoise,
 )
-from limbeck.stages.context import StageFailure
 from limbeck.stages.few_step_source import Draw
 from limbeck.training.loop import Learner
-from limbeck.training.randomness import Positions, batch_positions
 from limbeck.training.seeding import seeded_build
 
 HISTOGRAM = (20, -4.0, 4.0)

@@ -4,11 +4,11 @@ Everything is checked before the first step: a mismatch of widths found inside a
 reported as a shape error that names neither input.
 """
 
+from limbeck.contracts.context import StageContext, StageFailure
 from limbeck.contracts.generated import Sd3Config, UnetConfig
 from limbeck.data.features import FeatureSet
 from limbeck.models.sd3 import FrozenTeacher
 from limbeck.models.store import LoadedDenoiser, load_denoiser
-from limbeck.stages.context import StageContext, StageFailure
 
 
 def open_student(ctx: StageContext, name: str) -> LoadedDenoiser:

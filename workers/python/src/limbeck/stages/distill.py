@@ -13,19 +13,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from limbeck.contracts.context import StageContext, StageFailure
 from limbeck.contracts.generated import DistillSpec, StageResult, UnetConfig
 from limbeck.data.features import FeatureBatch, FeatureSet
+from limbeck.data.randomness import batch_positions, normal, shuffled, uniform
 from limbeck.models.projector import FeatureProjector, feature_loss
 from limbeck.models.sd3 import FrozenTeacher
 from limbeck.models.store import DenoiserCard, Trained, UnetDenoiser, save_denoiser
+from limbeck.models.tensors import save_tensors
 from limbeck.objectives.flow import draw_time, interpolate, velocity_target
 from limbeck.objectives.scaling import Breakdown, LossScaling, probability_edges
-from limbeck.stages.context import StageContext, StageFailure
 from limbeck.stages.denoisers import check_student, check_teacher, open_student, open_teacher
 from limbeck.stages.pretrain import held_out_count
-from limbeck.training.checkpoint import save_tensors
 from limbeck.training.loop import Learner, StepOutput, train
-from limbeck.training.randomness import batch_positions, normal, shuffled, uniform
 from limbeck.training.seeding import seeded_build
 from limbeck.training.statistics import BinMeans, HeldOutVelocity
 

@@ -11,16 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from limbeck.contracts.context import StageContext, StageFailure
 from limbeck.contracts.generated import DistillDecoderSpec, StageResult
 from limbeck.data.arrays import RAM_LIMIT
 from limbeck.data.features import FeatureSet
 from limbeck.data.images import ImageSet
+from limbeck.data.randomness import batch_positions, shuffled
 from limbeck.models.autoencoder import FrozenAutoencoder, psnr, to_bytes, to_unit
 from limbeck.models.tiny_decoder import DecoderCard, TinyDecoder, save_decoder
-from limbeck.stages.context import StageContext, StageFailure
 from limbeck.stages.pretrain import held_out_count
 from limbeck.training.loop import Learner, StepOutput, train
-from limbeck.training.randomness import batch_positions, shuffled
 from limbeck.training.seeding import seeded_build
 
 Places = Sequence[int] | NDArray[np.int64]

@@ -15,20 +15,20 @@ discriminator reads them detached, then the generator reads the same features wi
 import torch
 from torch import Tensor
 
+from limbeck.contracts.context import StageContext, StageFailure
 from limbeck.contracts.generated import DistillStepsSpec, StageResult, UnetConfig
 from limbeck.data.features import FeatureSet
+from limbeck.data.randomness import batch_positions
 from limbeck.models.sd3 import FrozenTeacher
 from limbeck.models.store import DenoiserCard, Trained, save_denoiser
 from limbeck.objectives.flow import checked_grid, data_from_velocity
 from limbeck.objectives.scaling import LossScaling, grid_edges
 from limbeck.stages.adversary import Adversary
-from limbeck.stages.context import StageContext, StageFailure
 from limbeck.stages.denoisers import check_student, check_teacher, open_student, open_teacher
 from limbeck.stages.discriminator_guard import DiscriminatorGuard, DiscriminatorWon
 from limbeck.stages.distill import mean_square
 from limbeck.stages.few_step_source import Draw, FewStepSource
 from limbeck.training.loop import Learner, StepOutput, train
-from limbeck.training.randomness import batch_positions
 
 
 def run(ctx: StageContext) -> StageResult:

@@ -19,6 +19,7 @@ import rfc8785
 import torch
 from torch import Tensor
 
+from limbeck.contracts.context import StageContext, StageFailure, StopRequested
 from limbeck.contracts.generated import (
     EvaluateSpec,
     EvaluationProtocol,
@@ -37,7 +38,6 @@ from limbeck.models.store import Denoiser, load_denoiser
 from limbeck.models.text import TextEncoder, WordTextEncoder, load_text_encoder
 from limbeck.models.tiny_decoder import load_decoder
 from limbeck.objectives.flow import even_grid
-from limbeck.stages.context import StageContext, StageFailure, StopRequested
 
 
 @dataclass(frozen=True, kw_only=True)

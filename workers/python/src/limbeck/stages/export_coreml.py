@@ -16,8 +16,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from limbeck.contracts.context import StageContext, StageFailure
 from limbeck.contracts.generated import ExportCoremlSpec, StageResult, UnetConfig
 from limbeck.data.features import FeatureSet
+from limbeck.data.randomness import normal
 from limbeck.export.convert import ConversionReport, convert
 from limbeck.export.modules import DecoderStep, UnetStep
 from limbeck.export.verify import ParityReport, verify
@@ -25,8 +27,6 @@ from limbeck.models.store import LoadedDenoiser, UnetDenoiser, load_denoiser
 from limbeck.models.tiny_decoder import load_decoder
 from limbeck.models.unet import EfficientUNet
 from limbeck.objectives.flow import interpolate
-from limbeck.stages.context import StageContext, StageFailure
-from limbeck.training.randomness import normal
 
 Case = dict[str, Tensor]
 

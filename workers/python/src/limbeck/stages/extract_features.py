@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from limbeck.contracts.context import StageContext, StageFailure, StopRequested, file_digest
 from limbeck.contracts.generated import ExtractFeaturesSpec, StageResult, TeacherSamples
 from limbeck.data.features import KIND, SAMPLE_NOISE, Arrays, add_features
 from limbeck.data.images import ImageSet
+from limbeck.data.randomness import normal
 from limbeck.data.shards import ShardWriter
 from limbeck.evaluation.sampler import sample
 from limbeck.models.autoencoder import FrozenAutoencoder, to_unit
 from limbeck.models.sd3 import FrozenTeacher
 from limbeck.models.text import TextEncoder, WordTextEncoder, load_text_encoder
 from limbeck.objectives.flow import even_grid
-from limbeck.stages.context import StageContext, StageFailure, StopRequested, file_digest
-from limbeck.training.randomness import normal
 
 SAMPLE_OVERHEAD = 4096
 """Bytes of tar headers, padding and the safetensors header of one sample."""

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from limbeck.contracts.context import StageFailure
 from limbeck.contracts.generated import DistillStepsSpec
 from limbeck.data.features import FeatureBatch, FeatureSet
+from limbeck.data.randomness import Positions, normal, shuffled, uniform
 from limbeck.models.sd3 import FrozenTeacher
 from limbeck.objectives.flow import interpolate, velocity_target
-from limbeck.stages.context import StageFailure
 from limbeck.stages.pretrain import held_out_count
-from limbeck.training.randomness import Positions, normal, shuffled, uniform
 
 MEASURED = 64
 """Held-out samples at each grid time."""

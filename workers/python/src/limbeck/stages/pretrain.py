@@ -4,8 +4,10 @@ Inputs: features; optionally initial (a denoiser tree of the same configuration 
 Output: a denoiser tree with raw and EMA weights and the optimizer's state.
 """
 
+from limbeck.contracts.context import StageContext, StageFailure
 from limbeck.contracts.generated import PretrainSpec, StageResult
 from limbeck.data.features import FeatureSet
+from limbeck.data.randomness import batch_positions, normal, shuffled, uniform
 from limbeck.models.store import (
     DenoiserCard,
     Trained,
@@ -13,12 +15,10 @@ from limbeck.models.store import (
     load_weights,
     save_denoiser,
 )
+from limbeck.models.tensors import load_tensors
 from limbeck.objectives.flow import draw_time, interpolate, velocity_target
-from limbeck.stages.context import StageContext, StageFailure
 from limbeck.stages.denoisers import check_denoiser, open_student
-from limbeck.training.checkpoint import load_tensors
 from limbeck.training.loop import Learner, StepOutput, train
-from limbeck.training.randomness import batch_positions, normal, shuffled, uniform
 from limbeck.training.seeding import seeded_build
 from limbeck.training.statistics import BinMeans, HeldOutVelocity
 

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
+from limbeck.contracts.context import StageContext, StageFailure
 from limbeck.contracts.generated import PretrainAutoencoderSpec, StageResult
 from limbeck.data.images import ImageSet
+from limbeck.data.randomness import batch_positions, normal, shuffled
 from limbeck.evaluation.geneval import score_image
 from limbeck.evaluation.shapes_detector import detect
 from limbeck.models.autoencoder import (
@@ -23,9 +25,7 @@ from limbeck.models.autoencoder import (
     to_unit,
 )
 from limbeck.models.text import save_text_config
-from limbeck.stages.context import StageContext, StageFailure
 from limbeck.training.loop import Learner, StepOutput, train
-from limbeck.training.randomness import batch_positions, normal, shuffled
 from limbeck.training.seeding import seeded_build
 
 HELD_OUT = 256

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from importlib import import_module
 
+from limbeck.contracts.context import StageContext, StageFailure
 from limbeck.contracts.generated import StageResult
-from limbeck.stages.context import StageContext, StageFailure
 
 StageFunction = Callable[[StageContext], StageResult]
 

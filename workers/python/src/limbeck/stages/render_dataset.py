@@ -2,9 +2,9 @@
 
 import shutil
 
+from limbeck.contracts.context import StageContext
 from limbeck.contracts.generated import RenderDatasetSpec, StageResult
 from limbeck.data.shapes.dataset import write_shapes
-from limbeck.stages.context import StageContext
 
 
 def run(ctx: StageContext) -> StageResult:

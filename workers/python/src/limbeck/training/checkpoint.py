@@ -1,17 +1,14 @@
-"""Training state as files: safetensors for tensors, one JSON for plain numbers.
+"""What else a checkpoint holds beside tensors: plain numbers as JSON, and who has state to keep.
 
-Everything that influences a later step is either here or a pure function of the step number
-(randomness.py), so that a resumed run gives the bits of an undisturbed one.
+Everything that influences a later step is either in a checkpoint or a pure function of the step
+number (data/randomness.py), so that a resumed run gives the bits of an undisturbed one.
 """
 
 import json
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-from safetensors.torch import load_file, save_file
-
-Tensors = dict[str, torch.Tensor]
+from limbeck.models.tensors import Tensors
 
 
 class Stateful(Protocol):
@@ -20,18 +17,6 @@ class Stateful(Protocol):
     def state_tensors(self) -> Tensors: ...
 
     def load_state_tensors(self, tensors: Tensors) -> None: ...
-
-
-def save_tensors(path: Path, tensors: Tensors) -> None:
-    """Writes tensors to a safetensors file; parents are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, path)
-
-
-def load_tensors(path: Path) -> Tensors:
-    if not path.is_file():
-        raise FileNotFoundError(f"the checkpoint lacks {path.name}: {path}")
-    return load_file(path)
 
 
 def save_numbers(path: Path, numbers: dict[str, Any]) -> None:

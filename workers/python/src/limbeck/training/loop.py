@@ -15,9 +15,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from limbeck.contracts.context import StageContext, StageFailure, StopRequested
 from limbeck.contracts.generated import OptimizerConfig, TrainingConfig
-from limbeck.stages.context import StageContext, StageFailure, StopRequested
-from limbeck.training.checkpoint import Stateful, load_numbers, load_tensors, save_numbers, save_tensors
+from limbeck.models.tensors import load_tensors, save_tensors
+from limbeck.training.checkpoint import Stateful, load_numbers, save_numbers
 from limbeck.training.ema import Ema
 from limbeck.training.optimizers import NamedOptimizer, named_parameters
 from limbeck.training.schedule import learning_rate

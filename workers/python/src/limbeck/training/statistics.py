@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from limbeck.data.features import FeatureBatch
+from limbeck.data.randomness import normal, uniform
 from limbeck.objectives.flow import interpolate, velocity_target
-from limbeck.training.randomness import normal, uniform
 
 VelocityFunction = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from limbeck.training.randomness import batch_positions, generator_at, normal, shuffled, uniform
+from limbeck.data.randomness import batch_positions, generator_at, normal, shuffled, uniform
 
 GOLDEN_NORMALS = [-0.3512759804725647, -0.12251899391412735, 1.1799975633621216, 0.5637576580047607]
 GOLDEN_UNIFORM = 0.10587048530578613
