@@ -17,13 +17,15 @@ export function bytes(size: number): string {
 
 export type Cell = string | number | null
 
-/** Columns padded to their widest cell; numbers to the right; null as "-". */
-export function table(header: string[], rows: Cell[][]): string {
+/** Columns padded to their widest cell; numbers, and `numeric` columns of text, to the right; null as "-". */
+export function table(header: string[], rows: Cell[][], numeric: readonly string[] = []): string {
   const text = (cell: Cell): string => (cell === null ? '-' : String(cell))
   const widths = header.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => text(row[column] ?? null).length)),
   )
-  const right = header.map((_title, column) => rows.some((row) => typeof row[column] === 'number'))
+  const right = header.map(
+    (title, column) => numeric.includes(title) || rows.some((row) => typeof row[column] === 'number'),
+  )
   const line = (cells: string[]) =>
     cells
       .map((cell, column) =>

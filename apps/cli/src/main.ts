@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import { ApiError } from './client.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDown } from './commands/down.ts'
+import { registerModel } from './commands/model.ts'
 import { registerRecipes } from './commands/recipes.ts'
 import { registerReleases } from './commands/releases.ts'
 import { registerRuns } from './commands/runs.ts'
@@ -23,6 +24,7 @@ for (const register of [
   registerRuns,
   registerRecipes,
   registerReleases,
+  registerModel,
   registerStudy,
   registerWorker,
   registerUp,
@@ -39,5 +41,5 @@ try {
   stderr.write(
     `limbeck: ${expected ? (error as Error).message : ((error as Error).stack ?? String(error))}\n`,
   )
-  exit(1)
+  exit(error instanceof UsageError ? error.status : 1)
 }

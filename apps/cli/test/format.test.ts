@@ -30,3 +30,9 @@ it('a table aligns numbers to the right and shows what is missing', () => {
     ),
   ).toBe('name  score\n----  -----\na         1\nlong      -')
 })
+
+it('a column of formatted figures is aligned to the right where the table is told so', () => {
+  expect(table(['model', 'MACs'], [['a', '9.50 G']], ['MACs'])).toBe(
+    'model    MACs\n-----  ------\na      9.50 G',
+  )
+})

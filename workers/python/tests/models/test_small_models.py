@@ -6,12 +6,12 @@ import torch.nn.functional as F
 
 from limbeck.contracts.generated import TinyDecoderConfig
 from limbeck.models.ladd_heads import LaddHeads, head_inputs
+from limbeck.models.presets import load_preset
 from limbeck.models.projector import FeatureProjector, feature_loss, feature_target
 from limbeck.models.tiny_decoder import TinyDecoder
 
-SNAPGEN_DECODER = TinyDecoderConfig(
-    latent_channels=16, widths=[256, 256, 128, 64], blocks=[3, 2, 1, 1], norm_groups=32
-)
+SNAPGEN_DECODER = load_preset("tiny-decoder").model
+assert isinstance(SNAPGEN_DECODER, TinyDecoderConfig)
 
 
 def test_decoder_has_the_published_count() -> None:
@@ -45,6 +45,11 @@ def test_tiny_decoder_takes_16x16x4_to_64x64() -> None:
 def test_decoder_names_a_width_that_the_norm_cannot_group() -> None:
     with pytest.raises(ValueError, match="widths holds 12"):
         TinyDecoder(TinyDecoderConfig(latent_channels=4, widths=[16, 12], blocks=[1, 1], norm_groups=8))
+
+
+def test_decoder_names_lists_of_different_length() -> None:
+    with pytest.raises(ValueError, match="widths has 3 resolutions and blocks 2"):
+        TinyDecoder(TinyDecoderConfig(latent_channels=4, widths=[16, 8, 8], blocks=[1, 1], norm_groups=8))
 
 
 @pytest.mark.parametrize("patch", [1, 2, 4])

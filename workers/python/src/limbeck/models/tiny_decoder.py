@@ -47,6 +47,11 @@ class TinyDecoder(nn.Module):
 
     def __init__(self, config: TinyDecoderConfig) -> None:
         super().__init__()
+        if len(config.widths) != len(config.blocks):
+            raise ValueError(
+                f"widths has {len(config.widths)} resolutions and blocks {len(config.blocks)};"
+                " they must be equally many"
+            )
         for width in config.widths:
             if width % config.norm_groups:
                 raise ValueError(

@@ -95,6 +95,11 @@ class ResBlock(nn.Module):
         super().__init__()
         base = {"in": inner, "out": outer, "max": max(inner, outer)}[config.expansion_base]
         middle = round(config.expansion * base)
+        if middle < 1 or middle % config.norm_groups:
+            raise ValueError(
+                f"expansion {config.expansion} of {base} channels is {middle},"
+                f" no multiple of norm_groups {config.norm_groups}"
+            )
         self.norm1 = nn.GroupNorm(config.norm_groups, inner, eps=NORM_EPS)
         self.conv1 = convolution(inner, middle, config.separable_convolutions)
         self.time = nn.Linear(config.time_width, middle)
