@@ -28,6 +28,9 @@ export const RenderDatasetSpec = z
     samples: count('scenes', 10_000_000),
     resolution: z.int().min(16).max(1024).default(64).describe('edge in pixels'),
     samples_per_shard: count('scenes a shard', 100_000).default(1000),
+    wrong_captions: share("scenes captioned with another scene's words, as pairs from the web are").default(
+      0,
+    ),
     seed: z.int().min(0).default(0),
   })
   .meta({ id: 'RenderDatasetSpec' })

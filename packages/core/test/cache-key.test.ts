@@ -15,6 +15,7 @@ const identity: CacheIdentity = {
     samples: 10,
     resolution: 64,
     samples_per_shard: 1000,
+    wrong_captions: 0,
     seed: 0,
   },
   inputs: { dataset: 'b'.repeat(64) },

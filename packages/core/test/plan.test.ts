@@ -35,7 +35,7 @@ describe('planRun', () => {
   })
 
   it('names the assets that must exist', () => {
-    expect(planned(tiny()).assets).toEqual(['tiny-base', 'tiny-sd3'])
+    expect(planned(tiny()).assets).toEqual(['tiny-sd3'])
   })
 
   it('writes an override through a parameter into all its targets', () => {

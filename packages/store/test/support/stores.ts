@@ -96,6 +96,7 @@ export function planOf(graph: Record<string, string[]>, changes: Partial<Planned
         samples: 10,
         resolution: 64,
         samples_per_shard: 10,
+        wrong_captions: 0,
         seed: index,
       },
       inputs: {},

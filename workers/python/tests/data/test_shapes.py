@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,9 +21,11 @@ from limbeck.data.shapes import (
     tokenize,
 )
 from limbeck.data.shapes.captions import request_of
+from limbeck.data.shapes.dataset import decode_image_text, write_shapes
 from limbeck.data.shapes.prompts import distinct_requests
 from limbeck.data.shapes.scene import BOUNDING_RADIUS, Scene, draw_request, keyed_generator, place
 from limbeck.data.shapes.vocabulary import TAGS, UnknownWordError
+from limbeck.data.shards import ShardDataset
 from limbeck.evaluation.geneval import Detection, relations_between
 
 PAIRS, RELATIONS = HOLDOUT_V1.pairs, HOLDOUT_V1.relations
@@ -199,3 +202,25 @@ def test_bad_arguments_are_named() -> None:
         render_sample(0, 0, split="test")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="got -1"):
         evaluation_prompts(-1, 0, 0)
+
+
+def test_wrong_captions_change_words_alone(tmp_path: Path) -> None:
+    """A pure function of (seed, split, index): more wrong captions keep those that were wrong already."""
+
+    def captions(share: float) -> list[str]:
+        folder = tmp_path / str(share)
+        write_shapes(folder, seed=3, split="train", count=200, wrong_captions=share)
+        samples = [decode_image_text(members) for members in ShardDataset(folder)]
+        for index, sample in enumerate(samples):
+            truth = render_sample(3, index)
+            np.testing.assert_array_equal(sample.image_HW3, truth.image)
+            assert sample.metadata | {"prompt": truth.caption} == truth.metadata
+        return [sample.caption for sample in samples]
+
+    true, quarter, half = captions(0.0), captions(0.25), captions(0.5)
+    assert true == [render_sample(3, index).caption for index in range(200)]
+    wrong = {i for i in range(200) if quarter[i] != true[i]}
+    assert 25 < len(wrong) < 75
+    assert all(half[i] == quarter[i] for i in wrong)
+    with pytest.raises(ValueError, match=r"wrong_captions must be 0 to 1, got 1\.5"):
+        captions(1.5)

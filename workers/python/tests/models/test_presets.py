@@ -34,9 +34,11 @@ def test_imagenets_net_is_the_text_to_image_net_with_another_context_and_latent(
     assert small == large.model_copy(update=same)
 
 
-def test_the_tiny_student_is_the_one_whose_base_is_committed() -> None:
-    card = json.loads((RECIPES.parent / "snapshots/tiny-base/config.json").read_text())
-    assert unet("tiny-unet").model_dump() == card["config"]
+def test_the_tiny_student_is_the_one_that_every_arm_of_the_recipe_trains() -> None:
+    stages = json.loads((RECIPES / "tiny-study.json").read_text())["stages"]
+    models = [stage["spec"]["model"] for stage in stages if stage["spec"]["kind"] == "pretrain"]
+    assert len(models) == 3
+    assert all(UnetConfig.model_validate(model) == unet("tiny-unet") for model in models)
     assert load_preset("tiny-unet").text_tokens == 6
 
 

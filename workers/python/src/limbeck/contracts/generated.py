@@ -30,6 +30,10 @@ class RenderDatasetSpec(BaseModel):
     """
     scenes a shard
     """
+    wrong_captions: Annotated[float, Field(ge=0.0, le=1.0)] = 0
+    """
+    scenes captioned with another scene's words, as pairs from the web are
+    """
     seed: Annotated[int, Field(ge=0, le=9007199254740991)] = 0
 
 

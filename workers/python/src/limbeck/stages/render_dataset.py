@@ -18,6 +18,7 @@ def run(ctx: StageContext) -> StageResult:
         count=spec.samples,
         resolution=spec.resolution,
         samples_per_shard=spec.samples_per_shard,
+        wrong_captions=spec.wrong_captions,
     )
     size = sum(shard.bytes for shard in index.shards)
     ctx.progress(spec.samples, spec.samples, None, None)

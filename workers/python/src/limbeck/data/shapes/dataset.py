@@ -17,9 +17,9 @@ from PIL import Image
 
 from limbeck.data.shards import ShardIndex, ShardWriter
 
-from .captions import Metadata
+from .captions import Metadata, caption_of
 from .render import render_sample
-from .scene import SCENE_VERSION, Split
+from .scene import SCENE_VERSION, Split, draw_request, keyed_generator
 from .vocabulary import HOLDOUT_V1
 
 
@@ -41,17 +41,22 @@ def write_shapes(
     resolution: int = 64,
     samples_per_shard: int = 2000,
     start: int = 0,
+    wrong_captions: float = 0.0,
 ) -> ShardIndex:
     """Writes samples `start` .. `start + count - 1` of a split; keys are `{split}-{index:08d}`.
 
-    `start` makes parts that different jobs write; the same arguments give the same bytes.
+    `start` makes parts that different jobs write; the same arguments give the same bytes. A share
+    `wrong_captions` of the samples gets the caption of another training scene, as pairs from the web
+    have; the rest of their metadata still tells what the picture shows.
 
     Raises:
-        ValueError: count below 1, or whatever `render_sample` refuses.
+        ValueError: count below 1, a share outside 0 .. 1, or whatever `render_sample` refuses.
         DataError, OSError: see `ShardWriter`.
     """
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
+    if not 0 <= wrong_captions <= 1:
+        raise ValueError(f"wrong_captions must be 0 to 1, got {wrong_captions}")
     attributes = {
         "dataset": "shapes",
         "scene_version": SCENE_VERSION,
@@ -60,11 +65,16 @@ def write_shapes(
         "split": split,
         "start": start,
         "resolution": resolution,
+        "wrong_captions": wrong_captions,
     }
     with ShardWriter(folder, samples_per_shard, attributes) as writer:
         for index in range(start, start + count):
             sample = render_sample(seed, index, resolution, split)
-            members = {"png": encode_png(sample.image), "json": json.dumps(sample.metadata).encode()}
+            metadata = dict(sample.metadata)
+            rng = keyed_generator(seed, f"{split} wrong caption", index)
+            if rng.random() < wrong_captions:
+                metadata["prompt"] = caption_of(draw_request(rng))
+            members = {"png": encode_png(sample.image), "json": json.dumps(metadata).encode()}
             writer.add(f"{split}-{index:08d}", members)
         return writer.close()
 
