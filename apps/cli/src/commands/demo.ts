@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { stdout } from 'node:process'
-import { ModelVersionList, PromotionView, RunView } from '@limbeck/contracts'
+import { ModelVersionList, PromotionView, Recipe, RunView } from '@limbeck/contracts'
 import { down, repositoryRoot, writeFileAtomic } from '@limbeck/platform'
 import type { Command } from 'commander'
 import { type BroughtUp, bringUp, dashboardAddress } from '../bring-up.ts'
@@ -57,6 +57,7 @@ async function demo(stack: BroughtUp, options: DemoOptions): Promise<DemoSummary
   const submitter = new ApiClient(stack.apiUrl, stack.tokens.submitter)
   await registerAssets(submitter, join(repositoryRoot, 'snapshots'), line)
 
+  line((await submitter.get(`/v1/recipes/${recipe}`, Recipe)).summary)
   const run = await resumeOrSubmit(submitter, stack, recipe)
   line(`Dashboard: ${await dashboardAddress(stack, run.id)}`)
   const ended = await follow(submitter, run.id, stdout)
