@@ -70,6 +70,12 @@ const suites: readonly Suite[] = [
   { name: 'types of the dashboard (tsc)', group: 'typescript', argv: [bin('tsc'), '-p', 'apps/dashboard'] },
   { name: 'lint (ruff)', group: 'python', argv: [python, '-m', 'ruff', 'check', 'workers/python'] },
   {
+    name: 'types (pyright)',
+    group: 'python',
+    argv: [python, '-m', 'pyright', '--pythonpath', python],
+    cwd: join(root, 'workers', 'python'),
+  },
+  {
     name: 'python (pytest)',
     group: 'python',
     argv: [python, '-m', 'pytest', '-q', `--junit-xml=${pytestReport}`],

@@ -8,7 +8,10 @@ from limbeck.contracts.generated import *  # noqa: F403
 from limbeck.contracts.generated import WireTypes
 
 StageSpec = WireTypes.model_fields["stage_spec"].annotation
-_STAGE_SPEC: TypeAdapter[Any] = TypeAdapter(Annotated[StageSpec, Field(discriminator="kind")])
+# The type is made at run time: the union of all specs, as it is generated.
+_STAGE_SPEC: TypeAdapter[Any] = TypeAdapter(
+    Annotated[StageSpec, Field(discriminator="kind")]  # pyright: ignore[reportInvalidTypeForm, reportArgumentType]
+)
 
 
 def parse_stage_spec(value: object) -> Any:

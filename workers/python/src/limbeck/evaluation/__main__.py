@@ -52,8 +52,10 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     if arguments.command == "paired":
         try:
-            arms = [_RESULTS.validate_json(path.read_bytes()) for path in (arguments.first, arguments.second)]
-            found = paired_difference(*arms, across_sampling=arguments.across_sampling)
+            first, second = (
+                _RESULTS.validate_json(path.read_bytes()) for path in (arguments.first, arguments.second)
+            )
+            found = paired_difference(first, second, across_sampling=arguments.across_sampling)
             print(json.dumps(found.to_json()))
         except (OSError, ValidationError, ValueError) as error:
             parser.error(str(error))

@@ -7,6 +7,7 @@ Shapes: x_BCHW image in [-1, 1]; z_BCHW latent, edge H / 2^(resolutions - 1).
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
@@ -18,7 +19,8 @@ from limbeck.contracts.generated import AutoencoderConfig
 def build_autoencoder(config: AutoencoderConfig) -> AutoencoderKL:
     """A fresh AutoencoderKL; its shift is 0 and scale 1 until measured."""
     resolutions = len(config.channels)
-    return AutoencoderKL(
+    # A dict, because diffusers annotates tuples of one entry.
+    arguments: dict[str, Any] = dict(
         in_channels=3,
         out_channels=3,
         down_block_types=("DownEncoderBlock2D",) * resolutions,
@@ -33,16 +35,19 @@ def build_autoencoder(config: AutoencoderConfig) -> AutoencoderKL:
         shift_factor=0.0,
         scaling_factor=1.0,
     )
+    return AutoencoderKL(**arguments)
 
 
 class FrozenAutoencoder(nn.Module):
     """Encodes to and decodes from training latents; never trained."""
 
+    vae: Any  # an AutoencoderKL, whose annotations fit neither its arguments nor what it returns
+
     def __init__(self, vae: AutoencoderKL) -> None:
         super().__init__()
         self.vae = vae.eval().requires_grad_(False)
-        self.shift = float(vae.config.shift_factor or 0.0)
-        self.scale = float(vae.config.scaling_factor)
+        self.shift = float(self.vae.config.shift_factor or 0.0)
+        self.scale = float(self.vae.config.scaling_factor)
 
     @classmethod
     def load(cls, snapshot: Path) -> "FrozenAutoencoder":

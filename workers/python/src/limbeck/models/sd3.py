@@ -142,29 +142,32 @@ def build_sd3(config: Sd3Config) -> Sd3Denoiser:
     and the output at zero each block starts as the identity and the first prediction is zero.
     """
     transformer = build_transformer(config)
-    zeroed = [transformer.proj_out, transformer.norm_out.linear]
-    for block in transformer.transformer_blocks:
-        zeroed += [block.norm1.linear, block.norm1_context.linear]
-    for layer in zeroed:
-        nn.init.zeros_(layer.weight)
-        nn.init.zeros_(layer.bias)
+    zeroed = {"proj_out", "norm_out.linear"} | {
+        f"transformer_blocks.{index}.{norm}.linear"
+        for index in range(config.layers)
+        for norm in ("norm1", "norm1_context")
+    }
+    with torch.no_grad():
+        for name in zeroed:
+            for parameter in transformer.get_submodule(name).parameters():
+                parameter.zero_()
     return Sd3Denoiser(transformer)
 
 
 def config_of(transformer: SD3Transformer2DModel) -> Sd3Config:
     """The project's configuration of a loaded transformer."""
-    c = transformer.config
+    held = dict(transformer.config)
     return Sd3Config(
         architecture="sd3",
-        layers=c.num_layers,
-        heads=c.num_attention_heads,
-        head_width=c.attention_head_dim,
-        patch=c.patch_size,
-        latent_channels=c.in_channels,
-        latent_size=c.sample_size,
-        joint_width=c.joint_attention_dim,
-        pooled_width=c.pooled_projection_dim,
-        qk_norm=c.qk_norm or "none",
+        layers=held["num_layers"],
+        heads=held["num_attention_heads"],
+        head_width=held["attention_head_dim"],
+        patch=held["patch_size"],
+        latent_channels=held["in_channels"],
+        latent_size=held["sample_size"],
+        joint_width=held["joint_attention_dim"],
+        pooled_width=held["pooled_projection_dim"],
+        qk_norm=held["qk_norm"] or "none",
     )
 
 

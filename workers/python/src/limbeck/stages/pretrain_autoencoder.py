@@ -5,6 +5,7 @@ Output: `vae/` and `text/` of a snapshot and its limbeck.json; `pretrain` adds t
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ def run(ctx: StageContext) -> StageResult:
     spec: PretrainAutoencoderSpec = ctx.spec
     images = ImageSet.load(ctx.input("dataset"))
     seed = spec.training.seed
-    vae = seeded_build(seed, lambda: build_autoencoder(spec.autoencoder))
+    vae: Any = seeded_build(seed, lambda: build_autoencoder(spec.autoencoder))
     vae.to(memory_format=torch.channels_last)
     if len(images) < 2:
         raise StageFailure(
