@@ -19,6 +19,7 @@ import {
 } from '@limbeck/store'
 import { z } from 'zod'
 import { ApiClient } from './client.ts'
+import { pythonPath } from './python.ts'
 
 /** The control plane of this checkout, running, and the tokens that the demo works with. */
 export interface BroughtUp {
@@ -120,7 +121,7 @@ async function addWorker(config: Config, apiUrl: string, token: string, number: 
     ],
     cwd: repositoryRoot,
     env: {
-      PYTHONPATH: join(repositoryRoot, 'workers/python/src'),
+      ...pythonPath,
       OMP_NUM_THREADS: '1',
       MKL_NUM_THREADS: '1',
     },

@@ -15,6 +15,12 @@ export function bytes(size: number): string {
   return `${(size / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
 }
 
+/** With its sign; what rounds to zero is "+0". */
+export function signed(value: number, digits: number): string {
+  const text = value.toFixed(digits).replace(/^-(0\.?0*)$/, '$1')
+  return text.startsWith('-') ? text : `+${text}`
+}
+
 export type Cell = string | number | null
 
 /** Columns padded to their widest cell; numbers, and `numeric` columns of text, to the right; null as "-". */

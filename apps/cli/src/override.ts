@@ -11,3 +11,6 @@ export function overrideOf(text: string): [string, unknown] {
     return [text.slice(0, at), value]
   }
 }
+
+/** Gathers an option that may be repeated, for commander. */
+export const repeated = (value: string, all: string[]): string[] => [...all, value]

@@ -1,8 +1,7 @@
-import { join } from 'node:path'
 import type { EvaluationResult, RunView } from '@limbeck/contracts'
-import { loadLocalConfig, repositoryRoot } from '@limbeck/platform'
-import { beforeAll, describe, expect, it } from 'vitest'
-import { compare, resultOf } from '../src/study/compare.ts'
+import { getPreset } from '@limbeck/core'
+import { describe, expect, it } from 'vitest'
+import { compare, refuseWithoutArms, resultOf } from '../src/study/compare.ts'
 
 const IMAGES = 6 * 4
 
@@ -42,12 +41,6 @@ const distilled = { role: 'distilled', steps: 28 }
 const control = { role: 'control_steps', steps: 28 }
 
 describe('a study compares arms over its runs', () => {
-  let python: string
-  beforeAll(() => {
-    python = loadLocalConfig().python
-    process.env.PYTHONPATH ??= join(repositoryRoot, 'workers/python/src')
-  })
-
   it('by the paired difference of the evaluators', () => {
     const runs = [0, 1, 2].map(() =>
       run([
@@ -55,7 +48,7 @@ describe('a study compares arms over its runs', () => {
         { ...control, right: 0 },
       ]),
     )
-    const answer = compare(runs, { first: distilled, second: control, across: false }, python)
+    const answer = compare(runs, { first: distilled, second: control, across: false })
     expect(answer).toMatchObject({
       difference: 1,
       interval: [1, 1],
@@ -72,7 +65,7 @@ describe('a study compares arms over its runs', () => {
     ])
     expect(resultOf(whole, { role: 'distilled', steps: 4 })).toBeNull()
     const lacking = run([{ ...distilled, right: 1 }])
-    expect(compare([whole, lacking], { first: distilled, second: control, across: false }, python)).toBeNull()
+    expect(compare([whole, lacking], { first: distilled, second: control, across: false })).toBeNull()
   })
 
   it('told apart by guidance where a role is judged at several', () => {
@@ -92,9 +85,22 @@ describe('a study compares arms over its runs', () => {
         { ...few, right: 6, guidance: 1 },
       ]),
     )
-    expect(compare(runs, { first: few, second: distilled, across: true }, python)?.difference).toBe(0)
-    expect(() => compare(runs, { first: few, second: distilled, across: false }, python)).toThrow(
+    expect(compare(runs, { first: few, second: distilled, across: true })?.difference).toBe(0)
+    expect(() => compare(runs, { first: few, second: distilled, across: false })).toThrow(
       /different protocols/,
+    )
+  })
+
+  it('only of a recipe that judges them', () => {
+    const preset = (name: string) => {
+      const recipe = getPreset(name)
+      if (!recipe) throw new Error(`no preset ${name}`)
+      return recipe
+    }
+    for (const name of ['tiny-study', 'tiny-shapes'])
+      expect(() => refuseWithoutArms(preset(name))).not.toThrow()
+    expect(() => refuseWithoutArms(preset('tiny-shapes-quick'))).toThrow(
+      'recipe tiny-shapes-quick judges no control_steps; it judges: teacher, distilled, few_step',
     )
   })
 })

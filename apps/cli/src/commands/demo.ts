@@ -4,9 +4,9 @@ import { stdout } from 'node:process'
 import { ModelVersionList, PromotionView, Recipe, RunView } from '@limbeck/contracts'
 import { down, repositoryRoot, writeFileAtomic } from '@limbeck/platform'
 import type { Command } from 'commander'
+import { registerAssets } from '../assets.ts'
 import { type BroughtUp, bringUp, dashboardAddress } from '../bring-up.ts'
 import { ApiClient, ApiError } from '../client.ts'
-import { registerAssets } from '../demo/assets.ts'
 import { corePackages, sampleGrid } from '../demo/results.ts'
 import { currentRun, rememberRun } from '../demo/state.ts'
 import { type DemoSummary, summarise, summaryText } from '../demo/summary.ts'
@@ -65,7 +65,7 @@ async function demo(stack: BroughtUp, options: DemoOptions): Promise<DemoSummary
   const folder = join(stack.config.state_dir, 'demo', ended.id)
   const model = (await submitter.get(`/v1/models?run=${ended.id}`, ModelVersionList)).models[0] ?? null
   const packages = await corePackages(submitter, ended, folder)
-  const gridPath = await sampleGrid(submitter, ended, folder, stack.config.python)
+  const gridPath = await sampleGrid(submitter, ended, folder)
   const promotion = model === null ? null : await promote(stack, model.id)
   const summary = summarise({
     run: ended,

@@ -1,7 +1,8 @@
 import { stdout } from 'node:process'
 import type { Command } from 'commander'
-import { type Cell, table } from '../format.ts'
+import { type Cell, signed, table } from '../format.ts'
 import { Ablation, askModels, type Change, Description } from '../model/costs.ts'
+import { repeated } from '../override.ts'
 
 interface DescribeOptions {
   latentSize?: string
@@ -22,7 +23,7 @@ export function registerModel(program: Command): void {
     .option(
       '--set <path=value>',
       'change the configuration, e.g. attention=mha or stages.1.heads=4; may be repeated',
-      (value, all: string[]) => [...all, value],
+      repeated,
       [],
     )
     .option('--json', 'print JSON')
@@ -73,17 +74,14 @@ function described(model: Description, set: readonly string[]): string {
   return `${model.name}${changed}: ${input(model)}\n\n${table(['stage', ...figures], rows, figures)}`
 }
 
-function signed(value: number | null, digits: number): Cell {
-  if (value === null) return null
-  const text = value.toFixed(digits).replace(/^-(0\.?0*)$/, '$1')
-  return text.startsWith('-') ? text : `+${text}`
-}
+const figure = (value: number | null | undefined, digits: number): Cell =>
+  value == null ? null : signed(value, digits)
 
 /** Counted, reported (in whole percent) and their difference. */
 const columns = (change: Change | null): Cell[] => [
-  signed(change?.counted ?? null, 1),
-  signed(change?.reported ?? null, 0),
-  signed(change?.difference ?? null, 1),
+  figure(change?.counted, 1),
+  figure(change?.reported, 0),
+  figure(change?.difference, 1),
 ]
 
 function designPath(ablation: Ablation): string {

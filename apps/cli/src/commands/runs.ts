@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { type ConnectionOptions, connect, withConnection } from '../connection.ts'
 import { follow } from '../follow.ts'
 import { table } from '../format.ts'
-import { overrideOf } from '../override.ts'
+import { overrideOf, repeated } from '../override.ts'
 import { UsageError } from '../usage-error.ts'
 
 interface SubmitOptions extends ConnectionOptions {
@@ -38,12 +38,7 @@ export function registerRuns(program: Command): void {
   withConnection(
     runs.command('submit <recipe>').description("submit a run: a preset's name, or a recipe file (.json)"),
   )
-    .option(
-      '--set <path=value>',
-      'override a value of the recipe; may be repeated',
-      (value, all: string[]) => [...all, value],
-      [],
-    )
+    .option('--set <path=value>', 'override a value of the recipe; may be repeated', repeated, [])
     .option('--label <text>', 'shown beside the recipe')
     .option('--priority <0-100>', 'higher goes first')
     .option('--cache <policy>', 'use, refresh or off')

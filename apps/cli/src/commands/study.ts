@@ -2,14 +2,14 @@ import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { stdout } from 'node:process'
 import { Recipe, RunView } from '@limbeck/contracts'
-import { loadLocalConfig, repositoryRoot } from '@limbeck/platform'
+import { repositoryRoot } from '@limbeck/platform'
 import type { Command } from 'commander'
+import { registerAssets } from '../assets.ts'
 import { type ConnectionOptions, connect, withConnection } from '../connection.ts'
-import { registerAssets } from '../demo/assets.ts'
 import { follow } from '../follow.ts'
-import { type Cell, table } from '../format.ts'
-import { overrideOf } from '../override.ts'
-import { type Arm, compare, KD_QUESTIONS, resultOf } from '../study/compare.ts'
+import { type Cell, signed, table } from '../format.ts'
+import { overrideOf, repeated } from '../override.ts'
+import { type Arm, compare, KD_QUESTIONS, refuseWithoutArms, resultOf } from '../study/compare.ts'
 import { UsageError } from '../usage-error.ts'
 
 interface StudyOptions extends ConnectionOptions {
@@ -46,7 +46,7 @@ export function registerStudy(program: Command): void {
     .option(
       '--set <path=value>',
       'override a value of the recipe in every run; may be repeated',
-      (value, all: string[]) => [...all, value],
+      repeated,
       [],
     )
     .option('--json <file>', 'write the result as JSON too')
@@ -58,6 +58,7 @@ async function kd(options: StudyOptions): Promise<void> {
   const prompts = count('prompts', options.prompts, 1, 1000)
   const client = connect(options)
   const recipe = await client.get(`/v1/recipes/${encodeURIComponent(options.recipe)}`, Recipe)
+  refuseWithoutArms(recipe)
   const line = (text: string): boolean => stdout.write(`${text}\n`)
   await registerAssets(client, join(repositoryRoot, 'snapshots'), line)
 
@@ -82,14 +83,14 @@ async function kd(options: StudyOptions): Promise<void> {
       `${lost.map(({ id, state }) => `run ${id} ${state}`).join(', ')}; runs retry ID, then start the study again`,
     )
 
-  const { python } = loadLocalConfig()
-  const answers = KD_QUESTIONS.map((question) => ({ ...question, answer: compare(runs, question, python) }))
+  const answers = KD_QUESTIONS.map((question) => ({ ...question, answer: compare(runs, question) }))
+  // First to the screen: a file that cannot be written must not cost the answer.
+  line(`\n${scoreTable(runs)}\n\n${differenceTable(answers)}`)
   if (options.json !== undefined)
     writeFileSync(
       resolve(options.json),
       `${JSON.stringify({ recipe: options.recipe, overrides, runs: runs.map(({ id }) => id), scores: scores(runs), differences: answers }, null, 2)}\n`,
     )
-  line(`\n${scoreTable(runs)}\n\n${differenceTable(answers)}`)
 }
 
 const named = ({ role, steps, guidance }: Arm): string =>
@@ -124,15 +125,14 @@ function scoreTable(runs: RunView[]): string {
 function differenceTable(
   answers: ((typeof KD_QUESTIONS)[number] & { answer: ReturnType<typeof compare> })[],
 ): string {
-  const signed = (value: number): string => `${value < 0 ? '' : '+'}${value.toFixed(3)}`
   const rows = answers.flatMap(({ first, second, answer }): Cell[][] =>
     answer === null
       ? []
       : [
           [
             `${named(first)} - ${named(second)}`,
-            signed(answer.difference),
-            `[${answer.interval.map(signed).join(', ')}]`,
+            signed(answer.difference, 3),
+            `[${answer.interval.map((end) => signed(end, 3)).join(', ')}]`,
             answer.verdict,
           ],
         ],

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
-import { join } from 'node:path'
 import process from 'node:process'
-import { childEnvironment, loadLocalConfig, repositoryRoot } from '@limbeck/platform'
+import { childEnvironment, loadLocalConfig } from '@limbeck/platform'
 import type { Command } from 'commander'
+import { pythonPath } from '../python.ts'
 
 /** Hands over to the Python agent, which has options of its own: `limbeck worker --help` lists them. */
 export function registerWorker(program: Command): void {
@@ -18,7 +18,7 @@ export function registerWorker(program: Command): void {
       const { python } = loadLocalConfig()
       const child = spawn(python, ['-m', 'limbeck.agent', ...command.args], {
         stdio: 'inherit',
-        env: childEnvironment({ PYTHONPATH: join(repositoryRoot, 'workers/python/src') }),
+        env: childEnvironment(pythonPath),
       })
       // The agent drains on the first signal and stops at once on the second; both must reach it.
       for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))

@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RunView } from '@limbeck/contracts'
 import type { ApiClient } from '../client.ts'
+import { runPython } from '../python.ts'
 import { downloadTree } from '../trees.ts'
 
 /** Columns of the sample grid, left to right: stage, steps, title. Those that a run lacks are left out. */
@@ -16,12 +16,7 @@ const GRID = [
 ] as const
 
 /** Writes samples.png: rows are prompts, columns are models. @returns its path, or null when nothing was evaluated. */
-export async function sampleGrid(
-  client: ApiClient,
-  run: RunView,
-  folder: string,
-  python: string,
-): Promise<string | null> {
+export async function sampleGrid(client: ApiClient, run: RunView, folder: string): Promise<string | null> {
   const columns: string[] = []
   for (const [stageName, steps, title] of GRID) {
     const stage = run.stages.find((candidate) => candidate.name === stageName)
@@ -34,10 +29,7 @@ export async function sampleGrid(
   }
   if (columns.length === 0) return null
   const out = join(folder, 'samples.png')
-  execFileSync(python, ['-m', 'limbeck.evaluation', 'grid', out, ...columns], {
-    timeout: 60_000,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
+  runPython('limbeck.evaluation', ['grid', out, ...columns], 60_000)
   return out
 }
 

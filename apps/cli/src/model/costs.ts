@@ -1,7 +1,5 @@
-import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
-import { childEnvironment, loadLocalConfig, repositoryRoot } from '@limbeck/platform'
 import { z } from 'zod'
+import { PythonError, runPython } from '../python.ts'
 import { UsageError } from '../usage-error.ts'
 
 const name = z.string()
@@ -41,14 +39,10 @@ export type Ablation = z.infer<typeof Ablation>
 
 /** Models are counted where they are built, in Python; it says in one line, with status 2, what is not allowed. */
 export function askModels<T>(argv: readonly string[], answer: z.ZodType<T>): T {
-  const { python } = loadLocalConfig()
-  const { status, stdout, stderr, error } = spawnSync(python, ['-m', 'limbeck.models', ...argv], {
-    encoding: 'utf8',
-    timeout: 300_000,
-    env: childEnvironment({ PYTHONPATH: join(repositoryRoot, 'workers/python/src') }),
-  })
-  if (error) throw error
-  if (status === 2) throw new UsageError(stderr.trim(), 2)
-  if (status !== 0) throw new Error(`limbeck.models ended with ${status}:\n${stderr}`)
-  return answer.parse(JSON.parse(stdout))
+  try {
+    return answer.parse(JSON.parse(runPython('limbeck.models', argv, 300_000)))
+  } catch (error) {
+    if (error instanceof PythonError && error.status === 2) throw new UsageError(error.stderr.trim(), 2)
+    throw error
+  }
 }

@@ -1,9 +1,10 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { EvaluationResult, RunView } from '@limbeck/contracts'
+import type { EvaluationResult, Recipe, RunView } from '@limbeck/contracts'
 import { z } from 'zod'
+import { runPython } from '../python.ts'
+import { UsageError } from '../usage-error.ts'
 
 /** One arm: a role of the recipe, judged at so many steps; with a guidance where it is judged at several. */
 export interface Arm {
@@ -39,6 +40,17 @@ export const KD_QUESTIONS: readonly Question[] = [
   { first: { role: 'few_step', steps: 4 }, second: { role: 'distilled', steps: 28 }, across: true },
 ]
 
+/** Before an hour of training: the first question needs both of its arms. */
+export function refuseWithoutArms({ name, stages }: Recipe): void {
+  const judged = stages.flatMap(({ spec }) => (spec.kind === 'evaluate' ? [spec.role] : []))
+  const needed = KD_QUESTIONS.slice(0, 1).flatMap(({ first, second }) => [first.role, second.role])
+  const missing = needed.filter((role) => !judged.some((found) => found === role))
+  if (missing.length > 0)
+    throw new UsageError(
+      `recipe ${name} judges no ${missing.join(' and no ')}; it judges: ${judged.join(', ') || 'nothing'}`,
+    )
+}
+
 export const Difference = z.strictObject({
   difference: z.number(),
   interval: z.tuple([z.number(), z.number()]),
@@ -64,11 +76,7 @@ export function resultOf(run: RunView, { role, steps, guidance }: Arm): Evaluati
 }
 
 /** Null where an arm lacks a result in some run: a comparison over fewer seeds would be another one. */
-export function compare(
-  runs: readonly RunView[],
-  { first, second, across }: Question,
-  python: string,
-): Difference | null {
+export function compare(runs: readonly RunView[], { first, second, across }: Question): Difference | null {
   const arms = [first, second].map((arm) => runs.map((run) => resultOf(run, arm)))
   if (arms.flat().includes(null)) return null
   const folder = mkdtempSync(join(tmpdir(), 'limbeck-study-'))
@@ -79,11 +87,7 @@ export function compare(
       return file
     })
     const flags = across ? ['--across-sampling'] : []
-    const answer = execFileSync(python, ['-m', 'limbeck.evaluation', 'paired', ...files, ...flags], {
-      encoding: 'utf8',
-      timeout: 60_000,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const answer = runPython('limbeck.evaluation', ['paired', ...files, ...flags], 60_000)
     return Difference.parse(JSON.parse(answer))
   } finally {
     rmSync(folder, { recursive: true, force: true })

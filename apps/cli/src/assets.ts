@@ -1,16 +1,16 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { AssetList, AssetView } from '@limbeck/contracts'
-import type { ApiClient } from '../client.ts'
-import { packTree, uploadTree } from '../trees.ts'
+import type { ApiClient } from './client.ts'
+import { packTree, uploadTree } from './trees.ts'
 
-/** What the demo's recipe reads beside its own stages: folders of snapshots/, by asset name. */
+/** What the tiny recipes read beside their own stages: folders of snapshots/, by asset name. */
 const ASSETS = { 'tiny-sd3': 'snapshot' } as const
 const LICENCE = 'Apache-2.0; trained by this project on procedural data'
 
 /**
- * Registers the committed teacher. An asset is immutable: where a checkout brings
- * another content under the same name, the API says so, and the stack's state must be moved away.
+ * Registers the committed teacher. An asset is immutable: where a checkout brings another content under the same
+ * name, the API says so, and the stack's state must be moved away.
  */
 export async function registerAssets(
   client: ApiClient,
