@@ -34,9 +34,8 @@ class LaddHead(nn.Module):
         self.norm2 = nn.GroupNorm(groups, channels, eps=NORM_EPS)
         self.logit = nn.Conv2d(channels, 1, 1)
         # Starts undecided: all logits 0, hinge loss exactly 2.
-        with torch.no_grad():
-            for parameter in self.logit.parameters():
-                parameter.zero_()
+        for parameter in self.logit.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, tokens_BTD: Tensor, condition_BC: Tensor, height: int, width: int) -> Tensor:
         """[B, T, D] under the condition [B, C] -> logits [B, h, w]."""

@@ -147,10 +147,9 @@ def build_sd3(config: Sd3Config) -> Sd3Denoiser:
         for index in range(config.layers)
         for norm in ("norm1", "norm1_context")
     }
-    with torch.no_grad():
-        for name in zeroed:
-            for parameter in transformer.get_submodule(name).parameters():
-                parameter.zero_()
+    for name in zeroed:
+        for parameter in transformer.get_submodule(name).parameters():
+            nn.init.zeros_(parameter)
     return Sd3Denoiser(transformer)
 
 
