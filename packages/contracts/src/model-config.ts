@@ -123,6 +123,28 @@ export const TrainingConfig = z
   .strictObject({
     steps: count('optimizer steps'),
     batch_size: count('samples a step, over all ranks', 65_536),
+    micro_batch: z
+      .int()
+      .min(0)
+      .max(65_536)
+      .default(0)
+      .describe(
+        'samples a forward, over all ranks; gradients add up to the batch and S() scales with the means before the step. 0: the whole batch at once',
+      ),
+    precision: z
+      .enum(['fp32', 'bf16'])
+      .default('fp32')
+      .describe('of forward and backward; weights, time, norms, losses and statistics are always fp32'),
+    activation_checkpointing: z
+      .boolean()
+      .default(false)
+      .describe('recompute activations in the backward pass: less memory, a third more time'),
+    rollbacks: z
+      .int()
+      .min(0)
+      .max(100)
+      .default(0)
+      .describe('losses or gradients that are not finite which the stage skips before it fails'),
     optimizer: OptimizerConfig,
     ema_decay: share('d in min(d, (1+n)/(10+n)); evaluation, export and children read the EMA').default(
       0.999,

@@ -123,6 +123,18 @@ export const ScalingConfig = z
   })
   .meta({ id: 'ScalingConfig' })
 
+/** How a frozen teacher is held; its answers are fp32 either way. */
+const frozenTeacher = {
+  teacher_precision: z
+    .enum(['fp32', 'bf16'])
+    .default('fp32')
+    .describe("of the teacher's weights and arithmetic"),
+  teacher_sharded: z
+    .boolean()
+    .default(false)
+    .describe('each process holds a part of every block (FSDP2); false: a whole copy'),
+}
+
 /** Inputs: features, base (student denoiser), snapshot (teacher). Output: denoiser (raw, EMA); projector apart. */
 export const DistillSpec = z
   .strictObject({
@@ -130,6 +142,7 @@ export const DistillSpec = z
     time: TimeConfig,
     training: TrainingConfig,
     teacher_component: z.literal('transformer').default('transformer'),
+    ...frozenTeacher,
     output_weight: z
       .number()
       .min(0)
@@ -177,6 +190,7 @@ export const DistillStepsSpec = z
       .describe('step times from noise to data by number of steps, without the closing 0; each is trained'),
     training: TrainingConfig.describe('steps count generator updates'),
     feature_component: z.enum(['transformer', 'transformer_turbo']).default('transformer_turbo'),
+    ...frozenTeacher,
     require_few_step: z
       .boolean()
       .default(true)

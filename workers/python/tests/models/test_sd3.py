@@ -1,16 +1,26 @@
 """The SD3 wrapper: the published count, taps, early exit, what frozen means."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from diffusers.utils.constants import SAFETENSORS_WEIGHTS_NAME
 from torch import Tensor
 from toys import distillation as toy
 
 from limbeck.data.randomness import normal
-from limbeck.models.sd3 import SD35_LARGE, FrozenTeacher, Sd3Denoiser, build_sd3, build_transformer
+from limbeck.models.sd3 import (
+    SD35_LARGE,
+    FrozenTeacher,
+    Sd3Denoiser,
+    build_sd3,
+    build_transformer,
+    load_transformer,
+)
 from limbeck.models.snapshot import assemble_snapshot
 from limbeck.models.store import load_denoiser, write_component
+from limbeck.models.tensors import load_tensors, save_tensors
 from limbeck.training.seeding import seeded_build
 
 torch.set_num_threads(1)
@@ -39,6 +49,38 @@ def test_sd35_large_has_the_published_count() -> None:
     with torch.device("meta"):
         transformer = build_transformer(SD35_LARGE)
     assert sum(p.numel() for p in transformer.parameters()) == 8_056_627_520
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_weights_are_held_in_the_dtype_that_was_asked_for(tmp_path: Path, dtype: torch.dtype) -> None:
+    """diffusers' loading keeps the file's dtype, and a bf16 teacher then takes twice its memory."""
+    folder = toy.write_snapshot(tmp_path / "snapshot") / "transformer"
+    loaded = load_transformer(folder, dtype)
+    assert {p.dtype for p in loaded.parameters()} == {dtype}
+    assert not any(value.is_meta for value in loaded.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda held: held.pop("proj_out.bias"), r"1 tensors missing \['proj_out.bias'\]"),
+        (lambda held: held.update(extra=torch.zeros(1)), r"1 unknown \['extra'\]"),
+        (
+            lambda held: held.update({"proj_out.bias": torch.zeros(3)}),
+            r"1 of another shape \['proj_out.bias'\]",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(
+    tmp_path: Path, change: Callable[[dict[str, Tensor]], object], message: str
+) -> None:
+    snapshot = toy.write_snapshot(tmp_path / "snapshot")
+    file = snapshot / "transformer" / SAFETENSORS_WEIGHTS_NAME
+    held = load_tensors(file)
+    change(held)
+    save_tensors(file, held)
+    with pytest.raises(ValueError, match=message):
+        FrozenTeacher.load(snapshot)
 
 
 def test_a_fresh_denoiser_predicts_zero() -> None:

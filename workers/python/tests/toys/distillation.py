@@ -71,9 +71,10 @@ def write_features(
     keys: Sequence[str] | None = None,
     text_seed: int = 1,
     offset: float = 0.0,
+    broken: Sequence[int] = (),
 ) -> Path:
     """A feature tree of random latents (around `offset`) and texts; the first `teacher_samples` also
-    hold a sample."""
+    hold a sample, the latents at the places `broken` are NaN."""
     places = range(samples)
     columns = {
         "latent": offset + normal(1, "toy latent", places, LATENT),
@@ -82,6 +83,7 @@ def write_features(
         "teacher_text": normal(text_seed, "toy teacher text", places, (TOKENS, TEACHER_WIDTH)),
         "teacher_pooled": normal(text_seed, "toy teacher pooled", places, (TEACHER_WIDTH,)),
     }
+    columns["latent"][list(broken)] = float("nan")
     ends = normal(1, "toy sample", places, LATENT)
     attributes = {"kind": KIND, "teacher_samples": {"seed": 4} if teacher_samples else None}
     with ShardWriter(folder, 1000, attributes) as writer:

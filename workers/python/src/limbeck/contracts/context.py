@@ -76,6 +76,7 @@ class StageContext:
     spec: Any
     inputs: dict[str, Path] = field(default_factory=dict)
     resume: Path | None = None
+    warnings: list[str] = field(default_factory=list)
     _stop: bool = False
 
     def __post_init__(self) -> None:
@@ -126,6 +127,11 @@ class StageContext:
                 "loss": None if loss is None else _json_number(loss),
             },
         )
+
+    def warn(self, message: str) -> None:
+        """A sentence that the result carries to whoever asked for the stage."""
+        print(f"warning: {message}", flush=True)
+        self.warnings.append(message)
 
     def request_stop(self) -> None:
         """Called by the signal handler; the loop looks after each step."""

@@ -796,6 +796,22 @@ class TrainingConfig(BaseModel):
     """
     samples a step, over all ranks
     """
+    micro_batch: Annotated[int, Field(ge=0, le=65536)] = 0
+    """
+    samples a forward, over all ranks; gradients add up to the batch and S() scales with the means before the step. 0: the whole batch at once
+    """
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """
+    of forward and backward; weights, time, norms, losses and statistics are always fp32
+    """
+    activation_checkpointing: bool = False
+    """
+    recompute activations in the backward pass: less memory, a third more time
+    """
+    rollbacks: Annotated[int, Field(ge=0, le=100)] = 0
+    """
+    losses or gradients that are not finite which the stage skips before it fails
+    """
     optimizer: OptimizerConfig
     ema_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.999
     """
@@ -899,6 +915,14 @@ class DistillSpec(BaseModel):
     time: TimeConfig
     training: TrainingConfig
     teacher_component: Literal["transformer"] = "transformer"
+    teacher_precision: Literal["fp32", "bf16"] = "fp32"
+    """
+    of the teacher's weights and arithmetic
+    """
+    teacher_sharded: bool = False
+    """
+    each process holds a part of every block (FSDP2); false: a whole copy
+    """
     output_weight: Annotated[float, Field(ge=0.0, le=100.0)] = 1
     """
     weight of output KD inside S(); 0 switches it off
@@ -930,6 +954,14 @@ class DistillStepsSpec(BaseModel):
     steps count generator updates
     """
     feature_component: Literal["transformer", "transformer_turbo"] = "transformer_turbo"
+    teacher_precision: Literal["fp32", "bf16"] = "fp32"
+    """
+    of the teacher's weights and arithmetic
+    """
+    teacher_sharded: bool = False
+    """
+    each process holds a part of every block (FSDP2); false: a whole copy
+    """
     require_few_step: bool = True
     """
     refuse a teacher whose snapshot does not mark it few-step

@@ -37,6 +37,13 @@ class FeatureBatch:
     text_BND: torch.Tensor
     pooled_BP: torch.Tensor
 
+    def to(self, device: torch.device) -> "FeatureBatch":
+        return FeatureBatch(
+            latent_BCHW=self.latent_BCHW.to(device),
+            text_BND=self.text_BND.to(device),
+            pooled_BP=self.pooled_BP.to(device),
+        )
+
     def without_captions(self, dropped_B: torch.Tensor) -> "FeatureBatch":
         """Zeros in place of the text of the dropped samples: the unconditional input of guidance."""
         keep_B = (~dropped_B).float()

@@ -15,8 +15,11 @@ from pathlib import Path
 import torch
 from diffusers import SD3Transformer2DModel
 from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
+from torch.utils.checkpoint import checkpoint
 
 from limbeck.contracts.generated import Sd3Config
+from limbeck.models.tensors import load_tensors
 
 TIMESTEP_SCALE = 1000.0
 """The model's timestep input is 1000 t (training.md B.3)."""
@@ -45,6 +48,10 @@ class Sd3Denoiser(nn.Module):
     def __init__(self, transformer: SD3Transformer2DModel) -> None:
         super().__init__()
         self.transformer = transformer
+
+    def checkpoint_activations(self) -> None:
+        """From now on a block's activations are computed again in the backward pass instead of kept."""
+        self.transformer.enable_gradient_checkpointing()
 
     def forward(self, x_BCHW: Tensor, t_B: Tensor, text_BND: Tensor, pooled_BP: Tensor) -> Tensor:
         return self.transformer(
@@ -76,10 +83,16 @@ class Sd3Denoiser(nn.Module):
         condition_BD = model.time_text_embed(t_B * TIMESTEP_SCALE, pooled_BP)
         joint_BND = model.context_embedder(text_BND)
         found: dict[int, Tensor] = {}
+        recompute = model.gradient_checkpointing and torch.is_grad_enabled()
         for index, block in enumerate(model.transformer_blocks[: max(layers) + 1]):
-            joint_BND, image_BTD = block(
-                hidden_states=image_BTD, encoder_hidden_states=joint_BND, temb=condition_BD
-            )
+            if recompute:
+                joint_BND, image_BTD = checkpoint(
+                    block, image_BTD, joint_BND, condition_BD, use_reentrant=False
+                )
+            else:
+                joint_BND, image_BTD = block(
+                    hidden_states=image_BTD, encoder_hidden_states=joint_BND, temb=condition_BD
+                )
             if index in layers:
                 found[index] = image_BTD
         return found
@@ -153,6 +166,36 @@ def build_sd3(config: Sd3Config) -> Sd3Denoiser:
     return Sd3Denoiser(transformer)
 
 
+def load_transformer(folder: Path, dtype: torch.dtype) -> SD3Transformer2DModel:
+    """A component of a snapshot, one file at a time, at once in `dtype`: SD3.5-Large never takes more
+    memory than its weights and one shard. (diffusers' own loading keeps the dtype of the file, and
+    initialises what the file lacks without a word.)
+
+    Raises:
+        ValueError: tensors are missing, unknown or of another shape; names them.
+    """
+    with torch.device("meta"):
+        model = SD3Transformer2DModel.from_config(dict(SD3Transformer2DModel.load_config(folder)))
+    assert isinstance(model, SD3Transformer2DModel)
+    wanted = model.state_dict()
+    missing, unknown, misshapen = set(wanted), [], []
+    for file in sorted(folder.glob("*.safetensors")):
+        tensors = load_tensors(file)
+        unknown += [name for name in tensors if name not in wanted]
+        fitting = {name: t for name, t in tensors.items() if name in wanted}
+        misshapen += [name for name, t in fitting.items() if t.shape != wanted[name].shape]
+        missing -= fitting.keys()
+        if not (unknown or misshapen):
+            model.load_state_dict({n: t.to(dtype) for n, t in fitting.items()}, strict=False, assign=True)
+    if missing or unknown or misshapen:
+        raise ValueError(
+            f"the weights of {folder.name} do not fit its config.json: {len(missing)} tensors missing"
+            f" {sorted(missing)[:3]}, {len(unknown)} unknown {unknown[:3]},"
+            f" {len(misshapen)} of another shape {misshapen[:3]}"
+        )
+    return model
+
+
 def config_of(transformer: SD3Transformer2DModel) -> Sd3Config:
     """The project's configuration of a loaded transformer."""
     held = dict(transformer.config)
@@ -184,12 +227,17 @@ class FrozenTeacher:
 
     @classmethod
     def load(
-        cls, snapshot: Path, component: str = "transformer", dtype: torch.dtype = torch.float32
+        cls,
+        snapshot: Path,
+        component: str = "transformer",
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
     ) -> "FrozenTeacher":
         """`transformer` or `transformer_turbo` of a snapshot folder laid out as SD3.5's.
 
         Raises:
             FileNotFoundError: the snapshot lacks the component; lists what it holds.
+            ValueError: tensors are missing, unknown or of another shape; names them.
         """
         folder = snapshot / component
         if not (folder / "config.json").is_file():
@@ -197,12 +245,10 @@ class FrozenTeacher:
             raise FileNotFoundError(
                 f"snapshot {snapshot.name} lacks {component}/config.json; it holds: {held}"
             )
-        transformer = SD3Transformer2DModel.from_pretrained(
-            folder, local_files_only=True, torch_dtype=dtype, low_cpu_mem_usage=False
-        )
+        transformer = load_transformer(folder, dtype)
         notes = snapshot / "limbeck.json"
         few_step = json.loads(notes.read_text()).get("few_step", {}) if notes.is_file() else {}
-        return cls(Sd3Denoiser(transformer), few_step.get(component, {}).get("grid"))
+        return cls(Sd3Denoiser(transformer).to(device), few_step.get(component, {}).get("grid"))
 
     @property
     def few_step(self) -> bool:
@@ -214,28 +260,54 @@ class FrozenTeacher:
         return sum(p.numel() for p in self._denoiser.parameters())
 
     def velocity(self, x_BCHW: Tensor, t_B: Tensor, text_BND: Tensor, pooled_BP: Tensor) -> Tensor:
-        self._assert_frozen()
-        with torch.set_grad_enabled(torch.is_grad_enabled() and x_BCHW.requires_grad):
-            return self._denoiser(x_BCHW, t_B, text_BND, pooled_BP)
+        with self._asked(x_BCHW):
+            return self._denoiser(*self._cast(x_BCHW, t_B, text_BND, pooled_BP)).float()
 
     def features(
         self, x_BCHW: Tensor, t_B: Tensor, text_BND: Tensor, pooled_BP: Tensor, layers: Sequence[int]
     ) -> dict[int, Tensor]:
         """Block index -> image stream [B, T, D]; stops after the last tap."""
-        self._assert_frozen()
-        with torch.set_grad_enabled(torch.is_grad_enabled() and x_BCHW.requires_grad):
-            return self._denoiser.features(x_BCHW, t_B, text_BND, pooled_BP, layers)
+        with self._asked(x_BCHW):
+            found = self._denoiser.features(*self._cast(x_BCHW, t_B, text_BND, pooled_BP), layers)
+        return {layer: tokens.float() for layer, tokens in found.items()}
 
     def forward_with_features(
         self, x_BCHW: Tensor, t_B: Tensor, text_BND: Tensor, pooled_BP: Tensor, layers: Sequence[int]
     ) -> tuple[Tensor, dict[int, Tensor]]:
-        self._assert_frozen()
-        with torch.set_grad_enabled(torch.is_grad_enabled() and x_BCHW.requires_grad):
-            return self._denoiser.forward_with_features(x_BCHW, t_B, text_BND, pooled_BP, layers)
+        with self._asked(x_BCHW):
+            inputs = self._cast(x_BCHW, t_B, text_BND, pooled_BP)
+            velocity, found = self._denoiser.forward_with_features(*inputs, layers)
+        return velocity.float(), {layer: tokens.float() for layer, tokens in found.items()}
+
+    def checkpoint_activations(self) -> None:
+        """For gradients with respect to the inputs: recomputes blocks instead of keeping them."""
+        self._denoiser.checkpoint_activations()
+
+    def shard(self) -> None:
+        """Spreads the blocks over the process group (FSDP2): each process keeps its part of every block
+        and gathers a block for as long as it computes.
+
+        The rest (embeddings and the last norm, 0.6 % of SD3.5-Large) stays whole in each process, since
+        `features` calls blocks one by one and never passes the root's hooks.
+        """
+        for block in self._denoiser.transformer.transformer_blocks:
+            fully_shard(block)
+
+    @contextmanager
+    def _asked(self, x_BCHW: Tensor) -> Iterator[None]:
+        """Frozen, in the precision of its own weights, with a graph only where the input asks for one."""
+        if any(p.requires_grad for p in self._denoiser.parameters()):
+            raise AssertionError("a teacher's parameters must not require gradients; something unfroze them")
+        wanted = torch.is_grad_enabled() and x_BCHW.requires_grad
+        with torch.autocast(x_BCHW.device.type, enabled=False), torch.set_grad_enabled(wanted):
+            yield
+
+    def _cast(
+        self, x_BCHW: Tensor, t_B: Tensor, text_BND: Tensor, pooled_BP: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        # The time stays float32: bf16 could not tell 1000 t from its neighbours.
+        dtype = self._denoiser.transformer.dtype
+        return x_BCHW.to(dtype), t_B, text_BND.to(dtype), pooled_BP.to(dtype)
 
     # The sampler takes any denoiser; a teacher is one.
     __call__ = velocity
-
-    def _assert_frozen(self) -> None:
-        if any(p.requires_grad for p in self._denoiser.parameters()):
-            raise AssertionError("a teacher's parameters must not require gradients; something unfroze them")

@@ -37,6 +37,9 @@ class UnetDenoiser(nn.Module):
         super().__init__()
         self.unet = unet
 
+    def checkpoint_activations(self) -> None:
+        self.unet.checkpoint_activations()
+
     def forward(
         self, x_BCHW: Tensor, t_B: Tensor, text_BND: Tensor, pooled_BP: Tensor | None = None
     ) -> Tensor:

@@ -17,6 +17,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from limbeck.contracts.generated import UnetConfig
 
@@ -250,8 +251,14 @@ class Unit(nn.Module):
         self.transformer = (
             Transformer2D(config, outer, heads, size, blocks, self_attention) if blocks else None
         )
+        self.checkpointed = False
 
     def forward(self, x_BCHW: Tensor, time_BE: Tensor, text_BNC: Tensor) -> Tensor:
+        if self.checkpointed and torch.is_grad_enabled():
+            return checkpoint(self.compute, x_BCHW, time_BE, text_BNC, use_reentrant=False)
+        return self.compute(x_BCHW, time_BE, text_BNC)
+
+    def compute(self, x_BCHW: Tensor, time_BE: Tensor, text_BNC: Tensor) -> Tensor:
         x_BCHW = self.res(x_BCHW, time_BE)
         return x_BCHW if self.transformer is None else self.transformer(x_BCHW, text_BNC)
 
@@ -334,6 +341,12 @@ class EfficientUNet(nn.Module):
         self.norm_out = nn.GroupNorm(config.norm_groups, widths[0], eps=NORM_EPS)
         self.act_out = activation(config.activation)
         self.conv_out = nn.Conv2d(widths[0], config.latent_channels, 3, padding=1)
+
+    def checkpoint_activations(self) -> None:
+        """From now on a unit's activations are computed again in the backward pass instead of kept."""
+        for module in self.modules():
+            if isinstance(module, Unit):
+                module.checkpointed = True
 
     def forward(self, x_BCHW: Tensor, t_B: Tensor, text_BNC: Tensor) -> Tensor:
         """Velocity [B, C, H, W] at time t [B] in [0, 1] under the text states [B, N, context_width]."""

@@ -116,6 +116,11 @@ class LossScaling:
             return torch.zeros_like(t_B, dtype=torch.long)
         return torch.bucketize(t_B, self.edges.to(t_B.device), right=True)
 
+    @property
+    def fresh(self) -> bool:
+        """Whether no loss was observed yet: the ratios mean nothing before."""
+        return not bool(self.updates.any())
+
     @torch.no_grad()
     def observe(self, t_B: Tensor, task_B: Tensor, terms: Mapping[str, Tensor]) -> None:
         """Moves the running means towards this batch's means per bin. No value leaves the device."""

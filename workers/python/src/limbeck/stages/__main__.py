@@ -1,4 +1,7 @@
-"""Child process of one attempt: `python -m limbeck.stages WORKDIR`.
+"""Child process of one attempt: `python -m limbeck.stages WORKDIR`, or several on one machine's GPUs:
+`torchrun --nproc-per-node N -m limbeck.stages WORKDIR`.
+
+Rank 0 speaks for the group: the other processes write into WORKDIR/ranks/, which nobody reads.
 
 Exit codes: 0 finished (result.json), 75 stopped on request with a checkpoint, 2 known failure
 (failure.json), 1 anything else (traceback on stderr).
@@ -22,7 +25,14 @@ from limbeck.stages.registry import stage_function
 FINISHED, ERROR, FAILED, STOPPED = 0, 1, 2, 75
 
 
-def load_context(workdir: Path) -> StageContext:
+def _join_group() -> None:
+    # torch takes a second to load; a stage without a group may not need it.
+    from limbeck.training.distributed import start_group
+
+    start_group()
+
+
+def load_context(workdir: Path, rank: int = 0) -> StageContext:
     """Context from WORKDIR/spec.json; StageFailure bad_config names the field that is wrong."""
     path = workdir / "spec.json"
     try:
@@ -38,7 +48,9 @@ def load_context(workdir: Path) -> StageContext:
         raise StageFailure("bad_config", f"spec {where}: {first['msg']} (got {first['input']!r})") from error
     resume = job.get("resume")
     inputs = {name: Path(folder) for name, folder in job.get("inputs", {}).items()}
-    return StageContext(workdir, spec, inputs, Path(resume) if resume else None)
+    own = workdir if rank == 0 else workdir / "ranks" / str(rank)
+    own.mkdir(parents=True, exist_ok=True)
+    return StageContext(own, spec, inputs, Path(resume) if resume else None)
 
 
 def classified(error: BaseException) -> StageFailure | None:
@@ -64,15 +76,20 @@ def main(argv: list[str]) -> int:
         print("usage: python -m limbeck.stages WORKDIR", file=sys.stderr)
         return ERROR
     workdir = Path(argv[1]).absolute()
+    rank = int(os.environ.get("RANK", "0"))
     try:
-        ctx = load_context(workdir)
+        ctx = load_context(workdir, rank)
+        if "WORLD_SIZE" in os.environ:
+            _join_group()
         signal.signal(signal.SIGTERM, lambda *_: ctx.request_stop())
         print(
             f"stage {ctx.spec.kind} pid {os.getpid()} threads {os.environ.get('OMP_NUM_THREADS', 'unset')}",
             flush=True,
         )
         result = stage_function(ctx.spec.kind)(ctx)
-        write_atomically(workdir / "result.json", result.model_dump_json(indent=1))
+        result = result.model_copy(update={"warnings": [*result.warnings, *ctx.warnings]})
+        if rank == 0:
+            write_atomically(workdir / "result.json", result.model_dump_json(indent=1))
         return FINISHED
     except StopRequested:
         return STOPPED
@@ -88,4 +105,10 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    code = main(sys.argv)
+    if "WORLD_SIZE" in os.environ:
+        # gloo's threads abort a process now and then while the interpreter takes itself apart.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -20,6 +20,7 @@ from limbeck.objectives.ladd import (
     renoise,
 )
 from limbeck.stages.few_step_source import Draw
+from limbeck.training.distributed import device, own_rows, summed, world
 from limbeck.training.loop import Learner
 from limbeck.training.seeding import seeded_build
 
@@ -56,7 +57,7 @@ class Adversary:
             lambda: LaddHeads(
                 self.config.taps, width, teacher_config.pooled_width, self.config.head_channels
             ),
-        )
+        ).to(device())
         self.updates = self.config.discriminator_updates
         self.learner = Learner(
             "discriminator",
@@ -73,11 +74,12 @@ class Adversary:
         return self.updates - 1
 
     def positions(self, step: int, update: int, batch_size: int) -> Positions:
-        return batch_positions(step * self.updates + update, batch_size)
+        """This process's positions of the batch of a head update."""
+        return batch_positions(step * self.updates + update, batch_size)[own_rows(batch_size)]
 
     def features(self, draw: Draw, fake_BCHW: Tensor) -> Taps:
         """Head inputs of the re-noised fakes; with graph where the fakes have one."""
-        t_B = draw_renoise_time(self.config, self.shift, self.seed, draw.positions)
+        t_B = draw_renoise_time(self.config, self.shift, self.seed, draw.positions).to(draw.t_B.device)
         return self._taps(draw, fake_BCHW, t_B)
 
     def _taps(self, draw: Draw, x0: Tensor, t_B: Tensor) -> Taps:
@@ -88,7 +90,7 @@ class Adversary:
 
     def train_heads(self, step: int, update: int, draw: Draw, fake_inputs: Taps) -> dict[str, Tensor]:
         """One update of the heads; returns the discriminator's health before it."""
-        t_B = draw_renoise_time(self.config, self.shift, self.seed, draw.positions)
+        t_B = draw_renoise_time(self.config, self.shift, self.seed, draw.positions).to(draw.t_B.device)
         with torch.no_grad():
             real_inputs = self._taps(draw, draw.real, t_B)
         pooled_BP = draw.theirs.pooled_BP
@@ -104,7 +106,9 @@ class Adversary:
             loss = loss + 0.5 * self.config.r1_weight * penalty
         scalars["gradient/discriminator"] = self.learner.update(loss, step * self.updates + update)
         scalars |= health(real, fake)
-        self.accuracy = (scalars["discriminator/accuracy_real"] + scalars["discriminator/accuracy_fake"]) / 2
+        accuracy = (scalars["discriminator/accuracy_real"] + scalars["discriminator/accuracy_fake"]) / 2
+        # Of all processes: they must stop at the same step.
+        self.accuracy = summed(accuracy) / world()
         self._logits = {
             side: {tap: x.detach() for tap, x in taps.items()}
             for side, taps in (("real", real), ("fake", fake))
@@ -113,7 +117,7 @@ class Adversary:
 
     def generator_loss(self, draw: Draw, fake_inputs: Taps) -> Tensor:
         """Weighted adversarial loss of the generator under the heads as they are now."""
-        t_B = draw_renoise_time(self.config, self.shift, self.seed, draw.positions)
+        t_B = draw_renoise_time(self.config, self.shift, self.seed, draw.positions).to(draw.t_B.device)
         logits = self.heads(fake_inputs, t_B, draw.theirs.pooled_BP, self.size)
         return self.config.weight * generator_loss(self.config.loss, list(logits.values())).mean()
 

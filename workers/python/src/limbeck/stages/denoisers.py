@@ -4,11 +4,14 @@ Everything is checked before the first step: a mismatch of widths found inside a
 reported as a shape error that names neither input.
 """
 
+import torch
+
 from limbeck.contracts.context import StageContext, StageFailure
-from limbeck.contracts.generated import Sd3Config, UnetConfig
+from limbeck.contracts.generated import DistillSpec, DistillStepsSpec, Sd3Config, UnetConfig
 from limbeck.data.features import FeatureSet
 from limbeck.models.sd3 import FrozenTeacher
 from limbeck.models.store import LoadedDenoiser, load_denoiser
+from limbeck.training.distributed import device, world
 
 
 def open_student(ctx: StageContext, name: str) -> LoadedDenoiser:
@@ -24,13 +27,19 @@ def open_student(ctx: StageContext, name: str) -> LoadedDenoiser:
         raise StageFailure("bad_input", f"input '{name}': {error}") from error
 
 
-def open_teacher(ctx: StageContext, component: str) -> FrozenTeacher:
-    """A denoiser of the input `snapshot`, frozen."""
+def open_teacher(
+    ctx: StageContext, component: str, spec: DistillSpec | DistillStepsSpec | None = None
+) -> FrozenTeacher:
+    """A denoiser of the input `snapshot`, frozen, on this process's device; held as `spec` says."""
     folder = ctx.input("snapshot")
+    half = spec is not None and spec.teacher_precision == "bf16"
     try:
-        return FrozenTeacher.load(folder, component)
+        teacher = FrozenTeacher.load(folder, component, torch.bfloat16 if half else torch.float32, device())
     except (FileNotFoundError, ValueError, OSError) as error:
         raise StageFailure("bad_input", f"input 'snapshot': {error}") from error
+    if spec is not None and spec.teacher_sharded and world() > 1:
+        teacher.shard()
+    return teacher
 
 
 def check_student(student: LoadedDenoiser, features: FeatureSet) -> None:

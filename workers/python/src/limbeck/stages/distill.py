@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from limbeck.contracts.context import StageContext, StageFailure
-from limbeck.contracts.generated import DistillSpec, StageResult, UnetConfig
+from limbeck.contracts.generated import DistillSpec, StageResult, TrainingConfig, UnetConfig
 from limbeck.data.features import FeatureBatch, FeatureSet
-from limbeck.data.randomness import batch_positions, normal, shuffled, uniform
+from limbeck.data.randomness import normal, shuffled, uniform
 from limbeck.models.projector import FeatureProjector, feature_loss
 from limbeck.models.sd3 import FrozenTeacher
 from limbeck.models.store import DenoiserCard, Trained, UnetDenoiser, save_denoiser
@@ -25,7 +25,10 @@ from limbeck.objectives.flow import draw_time, interpolate, velocity_target
 from limbeck.objectives.scaling import Breakdown, LossScaling, probability_edges
 from limbeck.stages.denoisers import check_student, check_teacher, open_student, open_teacher
 from limbeck.stages.pretrain import held_out_count
+from limbeck.training.batches import micro_batches
+from limbeck.training.distributed import device, gathered, world
 from limbeck.training.loop import Learner, StepOutput, train
+from limbeck.training.precision import compute_precision, prepared
 from limbeck.training.seeding import seeded_build
 from limbeck.training.statistics import BinMeans, HeldOutVelocity
 
@@ -46,6 +49,7 @@ class Distillation:
     projector: FeatureProjector | None
     teacher: FrozenTeacher
     output: bool
+    training: TrainingConfig
 
     def losses(
         self, x_t: Tensor, t_B: Tensor, target: Tensor, own: FeatureBatch, theirs: FeatureBatch
@@ -64,14 +68,17 @@ class Distillation:
             elif self.projector is not None:
                 tokens_BTD = self.teacher.features(x_t, t_B, theirs.text_BND, theirs.pooled_BP, [last])[last]
         # The input's memory format spreads through the net; one thread is faster with channels last.
-        velocity, features_BCHW = self.student.unet.forward_with_features(
-            x_t.contiguous(memory_format=torch.channels_last), t_B, own.text_BND
-        )
+        with compute_precision(self.training, x_t.device):
+            velocity, features_BCHW = self.student.unet.forward_with_features(
+                x_t.contiguous(memory_format=torch.channels_last), t_B, own.text_BND
+            )
+            projected_BTD = self.projector(features_BCHW) if self.projector is not None else None
+        velocity = velocity.float()
         terms: dict[str, Tensor] = {}
         if answer is not None:
             terms["output"] = mean_square(velocity - answer)
-        if self.projector is not None and tokens_BTD is not None:
-            terms["feature"] = feature_loss(self.projector(features_BCHW), tokens_BTD)
+        if projected_BTD is not None and tokens_BTD is not None:
+            terms["feature"] = feature_loss(projected_BTD, tokens_BTD)
         return mean_square(velocity - target), terms
 
 
@@ -79,7 +86,8 @@ def run(ctx: StageContext) -> StageResult:
     spec: DistillSpec = ctx.spec
     training, seed = spec.training, spec.training.seed
     base = open_student(ctx, "base")
-    teacher = open_teacher(ctx, spec.teacher_component)
+    on = device()
+    teacher = open_teacher(ctx, spec.teacher_component, spec)
     own_features = FeatureSet.load(ctx.input("features"), base.card.text)
     teacher_features = FeatureSet.load(ctx.input("features"), "teacher")
     config = _checked(base.card)
@@ -88,6 +96,7 @@ def run(ctx: StageContext) -> StageResult:
     assert isinstance(base.denoiser, UnetDenoiser)
 
     student = base.denoiser
+    prepared(student, training, on)
     projector = (
         seeded_build(
             seed,
@@ -96,14 +105,18 @@ def run(ctx: StageContext) -> StageResult:
                 teacher.config.heads * teacher.config.head_width,
                 teacher.config.patch,
             ),
-        )
+        ).to(on)
         if spec.feature_weight > 0
         else None
     )
     modules = {"student": student} if projector is None else {"student": student, "projector": projector}
     learner = Learner("student", modules, training.optimizer, training.steps, training.ema_decay)
     distillation = Distillation(
-        student=student, projector=projector, teacher=teacher, output=spec.output_weight > 0
+        student=student,
+        projector=projector,
+        teacher=teacher,
+        output=spec.output_weight > 0,
+        training=training,
     )
     scaling = LossScaling(
         spec.scaling,
@@ -117,26 +130,38 @@ def run(ctx: StageContext) -> StageResult:
     validation = _Validation(distillation, own_features, teacher_features, count, held_out)
     warnings = _teacher_gate(spec, ctx, validation)
     by_t = _TrainingStatistics(scaling)
+    whole = training.micro_batch in (0, training.batch_size)
 
     def step(step: int) -> StepOutput:
-        positions = batch_positions(step, training.batch_size)
-        chosen = shuffled(seed, "order", positions, count)
-        dropped_B = uniform(seed, "caption dropout", positions) < training.caption_dropout
-        own = own_features.batch(chosen).without_captions(dropped_B)
-        theirs = teacher_features.batch(chosen).without_captions(dropped_B)
-        t_B = draw_time(spec.time, seed, "t", positions)
-        noise = normal(seed, "noise", positions, own_features.latent_shape)
-        x_t = interpolate(own.latent_BCHW, noise, t_B)
-        task_B, terms = distillation.losses(x_t, t_B, velocity_target(own.latent_BCHW, noise), own, theirs)
-        scaling.observe(t_B, task_B, terms)
-        parts = scaling.combine(t_B, task_B, terms)
-        norm = learner.update(parts.total, step)
-        by_t.add(t_B, task_B, terms, parts)
-        return StepOutput(
-            loss=parts.total.detach(),
-            scalars={"gradient_norm": norm, **_scalars(task_B, terms, parts)},
-            keys=chosen.tolist(),
-        )
+        scalars: dict[str, Tensor] = {}
+        seen: list[tuple[Tensor, Tensor, dict[str, Tensor]]] = []
+        keys: list[int] = []
+        for positions, share in micro_batches(training, step):
+            chosen = shuffled(seed, "order", positions, count)
+            dropped_B = uniform(seed, "caption dropout", positions) < training.caption_dropout
+            own = own_features.batch(chosen).without_captions(dropped_B).to(on)
+            theirs = teacher_features.batch(chosen).without_captions(dropped_B).to(on)
+            t_B = draw_time(spec.time, seed, "t", positions).to(on)
+            noise = normal(seed, "noise", positions, own_features.latent_shape).to(on)
+            x_t = interpolate(own.latent_BCHW, noise, t_B)
+            target = velocity_target(own.latent_BCHW, noise)
+            task_B, terms = distillation.losses(x_t, t_B, target, own, theirs)
+            everyones = gathered(t_B), gathered(task_B), {k: gathered(v) for k, v in terms.items()}
+            if whole or scaling.fresh:
+                scaling.observe(*everyones)
+            seen.append(everyones)
+            parts = scaling.combine(t_B, task_B, terms)
+            learner.accumulate(parts.total, share)
+            by_t.add(t_B, task_B, terms, parts)
+            for name, value in _scalars(task_B, terms, parts).items():
+                scalars[name] = scalars.get(name, 0.0) + value * (share * world())
+            keys += chosen.tolist()
+        if not whole:
+            # The means move once a step, by all of its samples: the ratios of a step's parts are equal.
+            scaling.observe(*_joined(seen))
+        norm = learner.apply(step)
+        loss = scalars.pop("loss")
+        return StepOutput(loss=loss, scalars={"gradient_norm": norm, **scalars}, keys=keys)
 
     final: dict[str, float] = {}
 
@@ -189,13 +214,25 @@ def _checked(card: DenoiserCard) -> UnetConfig:
 
 def _scalars(task_B: Tensor, terms: dict[str, Tensor], parts: Breakdown) -> dict[str, Tensor]:
     """Raw terms: the total of S() equals the task loss by construction and says nothing about KD."""
-    scalars = {"loss/task": task_B.detach().mean()}
+    scalars = {"loss": parts.total.detach(), "loss/task": task_B.detach().mean()}
     for name, term_B in terms.items():
         scalars[f"loss/{name}_kd"] = term_B.detach().mean()
         if name in parts.ratio:
             scalars[f"scaling/ratio_{name}"] = parts.ratio[name].mean()
             scalars[f"scaling/clamped_{name}"] = parts.clamped[name]
     return scalars
+
+
+def _joined(
+    parts: list[tuple[Tensor, Tensor, dict[str, Tensor]]],
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """(t, task losses, terms) of all parts of a step, in order."""
+    times, tasks, terms = zip(*parts, strict=True)
+    return (
+        torch.cat(times),
+        torch.cat(tasks),
+        {name: torch.cat([found[name] for found in terms]) for name in terms[0]},
+    )
 
 
 class _TrainingStatistics:
@@ -233,8 +270,9 @@ class _Validation:
         self, distillation: Distillation, own: FeatureSet, theirs: FeatureSet, first: int, count: int
     ) -> None:
         self.distillation = distillation
-        self.own = HeldOutVelocity(lambda indices: own.batch([first + i for i in indices]), count)
-        self.theirs = HeldOutVelocity(lambda indices: theirs.batch([first + i for i in indices]), count)
+        on = device()
+        self.own = HeldOutVelocity(lambda rows: own.batch([first + i for i in rows]), count, device=on)
+        self.theirs = HeldOutVelocity(lambda rows: theirs.batch([first + i for i in rows]), count, device=on)
         self.teacher_by_t = self.theirs.error_by_t(self.theirs.velocities(distillation.teacher.velocity))
 
     @torch.no_grad()

@@ -20,6 +20,7 @@ from limbeck.data.randomness import batch_positions, shuffled
 from limbeck.models.autoencoder import FrozenAutoencoder, psnr, to_bytes, to_unit
 from limbeck.models.tiny_decoder import DecoderCard, TinyDecoder, save_decoder
 from limbeck.stages.pretrain import held_out_count
+from limbeck.training.batches import refuse_micro_batches
 from limbeck.training.loop import Learner, StepOutput, train
 from limbeck.training.seeding import seeded_build
 
@@ -32,6 +33,7 @@ CHUNK = 64
 def run(ctx: StageContext) -> StageResult:
     spec: DistillDecoderSpec = ctx.spec
     training, seed = spec.training, spec.training.seed
+    refuse_micro_batches(training, spec.kind)
     features = FeatureSet.load(ctx.input("features"), "teacher")
     images = _Images(features, ImageSet.load(ctx.input("dataset")))
     decoder = _build(spec, seed)

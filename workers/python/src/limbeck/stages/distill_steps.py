@@ -28,12 +28,17 @@ from limbeck.stages.denoisers import check_student, check_teacher, open_student,
 from limbeck.stages.discriminator_guard import DiscriminatorGuard, DiscriminatorWon
 from limbeck.stages.distill import mean_square
 from limbeck.stages.few_step_source import Draw, FewStepSource
+from limbeck.training.batches import refuse_micro_batches
+from limbeck.training.distributed import device, gathered, own_rows
 from limbeck.training.loop import Learner, StepOutput, train
+from limbeck.training.precision import compute_precision, prepared
 
 
 def run(ctx: StageContext) -> StageResult:
     spec: DistillStepsSpec = ctx.spec
     training = spec.training
+    refuse_micro_batches(training, spec.kind)
+    on = device()
     times = _grid_times(spec)
     student = open_student(ctx, "student")
     _check_lineage(spec, student.card)
@@ -42,7 +47,9 @@ def run(ctx: StageContext) -> StageResult:
     teacher, teacher_features = _open_teacher(ctx, spec)
     source = FewStepSource(spec, own_features, teacher_features, times)
 
-    denoiser = student.denoiser
+    denoiser = prepared(student.denoiser, training, on)
+    if training.activation_checkpointing and teacher is not None:
+        teacher.checkpoint_activations()
     learner = Learner(
         "student", {"student": denoiser}, training.optimizer, training.steps, training.ema_decay
     )
@@ -69,7 +76,9 @@ def run(ctx: StageContext) -> StageResult:
 
     def velocity(draw: Draw) -> Tensor:
         x_t = draw.x_t.contiguous(memory_format=torch.channels_last) if channels_last else draw.x_t
-        return denoiser(x_t, draw.t_B, draw.own.text_BND, draw.own.pooled_BP)
+        with compute_precision(training, on):
+            predicted = denoiser(x_t, draw.t_B, draw.own.text_BND, draw.own.pooled_BP)
+        return predicted.float()
 
     def step(step: int) -> StepOutput:
         if adversary is not None:
@@ -80,7 +89,7 @@ def run(ctx: StageContext) -> StageResult:
                 adversary.train_heads(step, update, draw, adversary.features(draw, fake))
             positions = adversary.positions(step, adversary.extra_updates, training.batch_size)
         else:
-            positions = batch_positions(step, training.batch_size)
+            positions = batch_positions(step, training.batch_size)[own_rows(training.batch_size)]
         draw = source.draw(positions)
         velocity_BCHW = velocity(draw)
         scalars: dict[str, Tensor | float] = {}
@@ -88,7 +97,7 @@ def run(ctx: StageContext) -> StageResult:
         # Gradients are taken at the velocity, term by term, and go through the student once: the
         # norms by term cost nothing, and the heads' parameters get none of the generator's.
         gradient = torch.zeros_like(velocity_BCHW)
-        total = torch.zeros(())
+        total = torch.zeros((), device=on)
         if spec.target != "none":
             reconstruction, found = _reconstruction(spec, scaling, teacher, draw, velocity_BCHW)
             gradient = torch.autograd.grad(reconstruction, velocity_BCHW)[0]
@@ -162,7 +171,7 @@ def _reconstruction(
         with torch.no_grad():
             answer = teacher.velocity(draw.x_t, draw.t_B, draw.theirs.text_BND, draw.theirs.pooled_BP)
         terms["output"] = mean_square(velocity - answer)
-    scaling.observe(draw.t_B, task_B, terms)
+    scaling.observe(gathered(draw.t_B), gathered(task_B), {k: gathered(v) for k, v in terms.items()})
     parts = scaling.combine(draw.t_B, task_B, terms)
     scalars = {"loss/task": task_B.detach().mean()}
     for name, term_B in terms.items():
@@ -204,7 +213,7 @@ def _open_teacher(ctx: StageContext, spec: DistillStepsSpec) -> tuple[FrozenTeac
     features = FeatureSet.load(ctx.input("features"), "teacher")
     if spec.ladd is None and spec.target != "teacher_velocity":
         return None, features
-    teacher = open_teacher(ctx, spec.feature_component)
+    teacher = open_teacher(ctx, spec.feature_component, spec)
     check_teacher(teacher, features)
     if spec.require_few_step and not teacher.few_step:
         raise StageFailure(

@@ -16,6 +16,7 @@ from limbeck.data.randomness import Positions, normal, shuffled, uniform
 from limbeck.models.sd3 import FrozenTeacher
 from limbeck.objectives.flow import interpolate, velocity_target
 from limbeck.stages.pretrain import held_out_count
+from limbeck.training.distributed import device
 
 MEASURED = 64
 """Held-out samples at each grid time."""
@@ -74,11 +75,12 @@ class FewStepSource:
         )
 
     def _at(self, positions: Positions, chosen: list[int], t_B: Tensor, seed: int) -> Draw:
-        own = self.own.batch(chosen)
+        on = device()
+        own, t_B = self.own.batch(chosen).to(on), t_B.to(on)
         x0, real = own.latent_BCHW, own.latent_BCHW
-        noise = normal(seed, "noise", positions, self.own.latent_shape)
+        noise = normal(seed, "noise", positions, self.own.latent_shape).to(on)
         if self.paired or self.real_samples:
-            paired_noise, sample = self.own.teacher_pairs(chosen)
+            paired_noise, sample = (end.to(on) for end in self.own.teacher_pairs(chosen))
             real = sample if self.real_samples else real
             x0, noise = (sample, paired_noise) if self.paired else (x0, noise)
         return Draw(
@@ -89,7 +91,7 @@ class FewStepSource:
             target=velocity_target(x0, noise),
             real=real,
             own=own,
-            theirs=self.theirs.batch(chosen),
+            theirs=self.theirs.batch(chosen).to(on),
         )
 
     @torch.no_grad()

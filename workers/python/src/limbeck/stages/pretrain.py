@@ -4,10 +4,12 @@ Inputs: features; optionally initial (a denoiser tree of the same configuration 
 Output: a denoiser tree with raw and EMA weights and the optimizer's state.
 """
 
+import torch
+
 from limbeck.contracts.context import StageContext, StageFailure
 from limbeck.contracts.generated import PretrainSpec, StageResult
 from limbeck.data.features import FeatureSet
-from limbeck.data.randomness import batch_positions, normal, shuffled, uniform
+from limbeck.data.randomness import normal, shuffled, uniform
 from limbeck.models.store import (
     DenoiserCard,
     Trained,
@@ -18,7 +20,10 @@ from limbeck.models.store import (
 from limbeck.models.tensors import load_tensors
 from limbeck.objectives.flow import draw_time, interpolate, velocity_target
 from limbeck.stages.denoisers import check_denoiser, open_student
+from limbeck.training.batches import micro_batches
+from limbeck.training.distributed import device, world
 from limbeck.training.loop import Learner, StepOutput, train
+from limbeck.training.precision import compute_precision, prepared
 from limbeck.training.seeding import seeded_build
 from limbeck.training.statistics import BinMeans, HeldOutVelocity
 
@@ -33,40 +38,49 @@ def run(ctx: StageContext) -> StageResult:
     training, seed = spec.training, spec.training.seed
     features = FeatureSet.load(ctx.input("features"), spec.text)
     check_denoiser("the model", spec.model, features)
-    denoiser = seeded_build(seed, lambda: build_denoiser(spec.model))
+    on = device()
+    denoiser = prepared(seeded_build(seed, lambda: build_denoiser(spec.model)), training, on)
     learner = Learner("denoiser", {"model": denoiser}, training.optimizer, training.steps, training.ema_decay)
     trained_before = _continue_from(ctx, learner) if "initial" in ctx.inputs else 0
 
     held_out = held_out_count(len(features))
     count = len(features) - held_out
-    validation = HeldOutVelocity(lambda indices: features.batch([count + i for i in indices]), held_out)
+    validation = HeldOutVelocity(
+        lambda indices: features.batch([count + i for i in indices]), held_out, device=on
+    )
     loss_by_t = BinMeans()
 
     def step(step: int) -> StepOutput:
-        positions = batch_positions(step, training.batch_size)
-        chosen = shuffled(seed, "order", positions, count)
-        batch = features.batch(chosen).without_captions(
-            uniform(seed, "caption dropout", positions) < training.caption_dropout
-        )
-        t_B = draw_time(spec.time, seed, "t", positions)
-        noise = normal(seed, "noise", positions, features.latent_shape)
-        x_t = interpolate(batch.latent_BCHW, noise, t_B)
-        predicted = denoiser(x_t, t_B, batch.text_BND, batch.pooled_BP)
-        error = predicted - velocity_target(batch.latent_BCHW, noise)
-        error_B = error.float().square().flatten(1).mean(1)
-        loss_by_t.add(t_B, error_B)
-        norm = learner.update(error_B.mean(), step)
-        loss = error_B.detach().mean()
+        loss, seen = torch.zeros((), device=on), list[int]()
+        for positions, share in micro_batches(training, step):
+            chosen = shuffled(seed, "order", positions, count)
+            batch = features.batch(chosen).without_captions(
+                uniform(seed, "caption dropout", positions) < training.caption_dropout
+            )
+            batch = batch.to(on)
+            t_B = draw_time(spec.time, seed, "t", positions).to(on)
+            noise = normal(seed, "noise", positions, features.latent_shape).to(on)
+            x_t = interpolate(batch.latent_BCHW, noise, t_B)
+            with compute_precision(training, on):
+                predicted = denoiser(x_t, t_B, batch.text_BND, batch.pooled_BP)
+            error = predicted.float() - velocity_target(batch.latent_BCHW, noise)
+            error_B = error.square().flatten(1).mean(1)
+            loss_by_t.add(t_B, error_B)
+            learner.accumulate(error_B.mean(), share)
+            # Logged scalars are means over processes.
+            loss = loss + error_B.detach().mean() * (share * world())
+            seen += chosen.tolist()
+        norm = learner.apply(step)
         return StepOutput(
             loss=loss,
             scalars={"loss/task": loss, "gradient_norm": norm},
-            keys=[features.keys[place] for place in chosen],
+            keys=[features.keys[place] for place in seen],
         )
 
     final: dict[str, float] = {}
 
     def validate(done: int) -> None:
-        with learner.ema["model"].applied(denoiser):
+        with learner.ema["model"].applied(denoiser), compute_precision(training, on):
             by_t = validation.error_by_t(validation.velocities(denoiser))
         final["validation_task"] = sum(by_t) / len(by_t)
         ctx.log_array(done, "validation/task_by_t", by_t)

@@ -26,6 +26,7 @@ from limbeck.models.autoencoder import (
     to_unit,
 )
 from limbeck.models.text import save_text_config
+from limbeck.training.batches import refuse_micro_batches
 from limbeck.training.loop import Learner, StepOutput, train
 from limbeck.training.seeding import seeded_build
 
@@ -39,6 +40,7 @@ def run(ctx: StageContext) -> StageResult:
     spec: PretrainAutoencoderSpec = ctx.spec
     images = ImageSet.load(ctx.input("dataset"))
     seed = spec.training.seed
+    refuse_micro_batches(spec.training, spec.kind)
     vae: Any = seeded_build(seed, lambda: build_autoencoder(spec.autoencoder))
     vae.to(memory_format=torch.channels_last)
     if len(images) < 2:

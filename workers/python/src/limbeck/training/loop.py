@@ -5,20 +5,20 @@ for whatever it trains and returns what to show. The loop owns everything else: 
 validation, checkpoints, the stop signal, the refusal of non-finite losses.
 """
 
+import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from limbeck.contracts.context import StageContext, StageFailure, StopRequested
 from limbeck.contracts.generated import OptimizerConfig, TrainingConfig
-from limbeck.models.tensors import load_tensors, save_tensors
-from limbeck.training.checkpoint import Stateful, load_numbers, save_numbers
+from limbeck.models.tensors import Tensors
+from limbeck.training.checkpoint import CheckpointWriter, Snapshot, Stateful, copied
+from limbeck.training.distributed import any_rank, rank, sum_gradients, summed, world
 from limbeck.training.ema import Ema
 from limbeck.training.optimizers import NamedOptimizer, named_parameters
 from limbeck.training.schedule import learning_rate
@@ -61,13 +61,31 @@ class Learner:
         self.ema = (
             {key: Ema(m, ema_decay) for key, m in self.modules.items()} if ema_decay is not None else {}
         )
+        self._accumulating = False
         self.ema_updates_before = 0
         """Updates that the averages saw in an earlier leg: only a young average may forget fast."""
 
     def update(self, loss: torch.Tensor, step: int) -> torch.Tensor:
-        """Backward, clip, optimizer step number `step` (0-based), EMA. Returns the norm before clipping."""
-        self.optimizer.zero_grad()
-        loss.backward()
+        """Optimizer step number `step` (0-based) on one loss; the norm of its gradient before clipping.
+
+        In a process group every process gives the mean over its own rows, equally many.
+        """
+        self.accumulate(loss, 1 / world())
+        return self.apply(step)
+
+    def accumulate(self, loss: torch.Tensor, share: float = 1.0) -> None:
+        """Backward of a part of the batch. `share` is its part of the samples of the step, over all
+        processes; the shares of a step add up to 1."""
+        if not self._accumulating:
+            self.optimizer.zero_grad()
+            self._accumulating = True
+        (loss * share if share != 1 else loss).backward()
+
+    def apply(self, step: int) -> torch.Tensor:
+        """Sum over processes, clip, optimizer step number `step` (0-based), EMA of what was accumulated.
+        Returns the norm before clipping."""
+        self._accumulating = False
+        sum_gradients(self.parameters)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip)
         self.optimizer.step(self.learning_rate(step))
         for key, ema in self.ema.items():
@@ -77,19 +95,19 @@ class Learner:
     def learning_rate(self, step: int) -> float:
         return learning_rate(self.config, step, self.total_steps)
 
-    def save(self, folder: Path) -> None:
-        for key, module in self.modules.items():
-            save_tensors(folder / self.name / f"{key}.safetensors", dict(module.state_dict()))
-        for key, ema in self.ema.items():
-            save_tensors(folder / self.name / f"{key}.ema.safetensors", ema.weights)
-        save_tensors(folder / self.name / "optimizer.safetensors", self.optimizer.state_tensors())
+    def state(self) -> dict[str, Tensors]:
+        """Everything that a checkpoint keeps, as it is now, by file name."""
+        files = {f"{key}.safetensors": dict(module.state_dict()) for key, module in self.modules.items()}
+        files |= {f"{key}.ema.safetensors": ema.weights for key, ema in self.ema.items()}
+        files["optimizer.safetensors"] = self.optimizer.state_tensors()
+        return {f"{self.name}/{file}": tensors for file, tensors in files.items()}
 
-    def load(self, folder: Path) -> None:
+    def load_state(self, files: Mapping[str, Tensors]) -> None:
         for key, module in self.modules.items():
-            module.load_state_dict(load_tensors(folder / self.name / f"{key}.safetensors"))
+            module.load_state_dict(files[f"{self.name}/{key}.safetensors"])
         for key, ema in self.ema.items():
-            ema.load(load_tensors(folder / self.name / f"{key}.ema.safetensors"))
-        self.optimizer.load_state_tensors(load_tensors(folder / self.name / "optimizer.safetensors"))
+            ema.load(files[f"{self.name}/{key}.ema.safetensors"])
+        self.optimizer.load_state_tensors(files[f"{self.name}/optimizer.safetensors"])
 
 
 def train(
@@ -103,8 +121,12 @@ def train(
 ) -> float | None:
     """Runs steps [resumed, training.steps); the mean loss since the last log line, None without a step.
 
+    A step whose loss or gradient is not finite is undone up to `training.rollbacks` times in the stage:
+    the state goes back to the last checkpoint and the steps since are repeated, bit for bit, without
+    that one. The control plane never sees the repetition: it is neither logged nor validated again.
+
     Args:
-        step_fn: does step `step` (0-based) and calls `learner.update`.
+        step_fn: does step `step` (0-based) and calls `learner.update`, or `accumulate` and `apply`.
         state: further state by file name, saved and restored with the learners.
         validate_fn: called with the number of finished steps every `validate_every` and at the end.
 
@@ -112,8 +134,11 @@ def train(
         StageFailure: non_finite, with the step and the keys of its samples.
         StopRequested: after the checkpoint that SIGTERM asked for.
     """
-    state = dict(state or {})
-    start = _resume(ctx, learners, state)
+    kept = _State(learners, dict(state or {}))
+    start, skipped = 0, ()
+    if ctx.resume is not None:
+        start, skipped = kept.restore(Snapshot.read(ctx.resume, kept.names()))
+        print(f"resumed from step {start}", flush=True)
     if start > training.steps:
         raise StageFailure(
             "bad_input", f"the checkpoint stands at step {start}, the stage ends at {training.steps}"
@@ -122,54 +147,135 @@ def train(
         # A longer run of constant rate, cut here: nothing to train, everything to report.
         validate_fn(start)
     meter = _Meter(training.batch_size)
-    for step in range(start, training.steps):
-        output = step_fn(step)
-        meter.add(output)
-        done = step + 1
-        last = done == training.steps
-        if output.loss.device.type == "cpu" or done % training.log_every == 0 or last:
-            _refuse_non_finite(output, step)
-        if done % training.log_every == 0 or last:
-            _log(ctx, training, learners, meter, done)
-        if validate_fn and (done % training.validate_every == 0 or last):
-            validate_fn(done)
-            meter.skip_time()
-        stop = ctx.stop_requested()
-        if (done % training.checkpoint_every == 0 or stop) and not last:
-            ctx.save_checkpoint(done, partial(_save, done=done, learners=learners, state=state))
-            meter.skip_time()
-        if stop and not last:
-            raise StopRequested(f"stopped after step {done}")
+    recent = _Recent()
+    good = kept.snapshot(start, skipped) if training.rollbacks else None
+    shown = step = start
+    with CheckpointWriter(ctx) as writer:
+        while step < training.steps:
+            if step not in skipped:
+                output = step_fn(step)
+                meter.add(output)
+                recent.add(step, output)
+            done = step + 1
+            last = done == training.steps
+            stop = any_rank(ctx.stop_requested())
+            save = (done % training.checkpoint_every == 0 or stop) and not last
+            log = done % training.log_every == 0 or last
+            if recent.on_cpu or log or save:
+                bad = recent.first_non_finite()
+                if bad is not None:
+                    _report(bad, training, learners)
+                    if good is None or len(skipped) >= training.rollbacks:
+                        raise StageFailure("non_finite", bad.sentence(len(skipped)))
+                    step, earlier = kept.restore(good)
+                    skipped = (*earlier, *(s for s in skipped if s not in earlier), bad.step)
+                    meter.clear()
+                    continue
+            if log and done > shown:
+                _log(ctx, training, learners, meter, done)
+            elif log:
+                meter.read()
+            if validate_fn and (done % training.validate_every == 0 or last) and done > shown:
+                validate_fn(done)
+                meter.skip_time()
+            if save:
+                snapshot = kept.snapshot(done, skipped)
+                good = snapshot if training.rollbacks else None
+                if rank() == 0:
+                    writer.submit(snapshot)
+                meter.skip_time()
+            if stop and not last:
+                writer.wait()
+                raise StopRequested(f"stopped after step {done}")
+            shown = max(shown, done)
+            step = done
+    for number in skipped:
+        ctx.warn(f"step {number} was skipped: its loss or gradient was not finite")
     return meter.last_loss
 
 
-def _save(folder: Path, done: int, learners: Sequence[Learner], state: Mapping[str, Stateful]) -> None:
-    for learner in learners:
-        learner.save(folder)
-    for name, part in state.items():
-        save_tensors(folder / f"{name}.safetensors", part.state_tensors())
-    save_numbers(folder / "position.json", {"step": done})
+class _State:
+    """All state of a training, taken and put back together."""
+
+    def __init__(self, learners: Sequence[Learner], parts: Mapping[str, Stateful]) -> None:
+        self.learners, self.parts = learners, parts
+
+    def _files(self) -> dict[str, Tensors]:
+        files: dict[str, Tensors] = {}
+        for learner in self.learners:
+            files |= learner.state()
+        return files | {f"{name}.safetensors": part.state_tensors() for name, part in self.parts.items()}
+
+    def names(self) -> list[str]:
+        return list(self._files())
+
+    def snapshot(self, step: int, skipped: tuple[int, ...]) -> Snapshot:
+        files = {name: copied(tensors) for name, tensors in self._files().items()}
+        return Snapshot(step=step, skipped=skipped, files=files)
+
+    def restore(self, snapshot: Snapshot) -> tuple[int, tuple[int, ...]]:
+        """Finished steps and skipped steps of the snapshot, whose state now holds again."""
+        for learner in self.learners:
+            learner.load_state(snapshot.files)
+        for name, part in self.parts.items():
+            part.load_state_tensors(snapshot.files[f"{name}.safetensors"])
+        return snapshot.step, snapshot.skipped
 
 
-def _resume(ctx: StageContext, learners: Sequence[Learner], state: Mapping[str, Stateful]) -> int:
-    if ctx.resume is None:
-        return 0
-    for learner in learners:
-        learner.load(ctx.resume)
-    for name, part in state.items():
-        part.load_state_tensors(load_tensors(ctx.resume / f"{name}.safetensors"))
-    step = int(load_numbers(ctx.resume / "position.json")["step"])
-    print(f"resumed from step {step}", flush=True)
-    return step
+@dataclass(frozen=True, kw_only=True)
+class _NonFinite:
+    step: int
+    loss: float
+    gradient_norm: float
+    output: StepOutput
+
+    def sentence(self, skipped: int) -> str:
+        keys = ", ".join(str(key) for key in list(self.output.keys)[:8])
+        what = "loss" if not math.isfinite(self.loss) else "gradient norm"
+        value = self.loss if what == "loss" else self.gradient_norm
+        before = f", after {skipped} skipped steps" if skipped else ""
+        return f"the {what} became {value} at step {self.step}{before}; samples of the batch: {keys}"
 
 
-def _refuse_non_finite(output: StepOutput, step: int) -> None:
-    value = float(output.loss)
-    if not math.isfinite(value):
-        keys = ", ".join(str(key) for key in list(output.keys)[:8])
-        raise StageFailure(
-            "non_finite", f"the loss became {value} at step {step}; samples of the batch: {keys}"
-        )
+class _Recent:
+    """Losses and gradient norms since the last look, on the device: looking is what waits for it."""
+
+    def __init__(self) -> None:
+        self.outputs: list[tuple[int, StepOutput]] = []
+
+    def add(self, step: int, output: StepOutput) -> None:
+        self.outputs.append((step, output))
+
+    @property
+    def on_cpu(self) -> bool:
+        return bool(self.outputs) and self.outputs[-1][1].loss.device.type == "cpu"
+
+    def first_non_finite(self) -> _NonFinite | None:
+        """The earliest step whose loss or gradient is not finite in any process; forgets the others."""
+        outputs, self.outputs = self.outputs, []
+        if not outputs:
+            return None
+        rows = [
+            torch.stack([o.loss.detach(), torch.as_tensor(o.scalars.get("gradient_norm", 0.0)).to(o.loss)])
+            for _, o in outputs
+        ]
+        # A sum over processes is not finite where one of them is not.
+        for (step, output), (loss, norm) in zip(outputs, summed(torch.stack(rows)).tolist(), strict=True):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                return _NonFinite(step=step, loss=loss, gradient_norm=norm, output=output)
+        return None
+
+
+def _report(bad: _NonFinite, training: TrainingConfig, learners: Sequence[Learner]) -> None:
+    """What is needed to repeat the step alone, as one line of the log."""
+    content = {
+        "step": bad.step,
+        "seed": training.seed,
+        "samples": [str(key) for key in bad.output.keys],
+        "scalars": {name: str(float(value)) for name, value in bad.output.scalars.items()},
+        "learning_rates": {learner.name: learner.learning_rate(bad.step) for learner in learners},
+    }
+    print(f"not finite: {json.dumps(content)}", flush=True)
 
 
 def _log(
@@ -180,8 +286,10 @@ def _log(
         scalars[f"learning_rate/{learner.name}"] = learner.learning_rate(done - 1)
     scalars["rate/images_per_second"] = rate
     ctx.log_scalars(done, scalars)
-    ctx.progress(done, training.steps, rate, scalars["loss"])
-    print(f"step {done}/{training.steps} loss {scalars['loss']:.4f} {rate:.0f} images/s", flush=True)
+    loss = scalars.get("loss")
+    ctx.progress(done, training.steps, rate, loss)
+    shown = "skipped" if loss is None else f"loss {loss:.4f}"
+    print(f"step {done}/{training.steps} {shown} {rate:.0f} images/s", flush=True)
 
 
 class _Meter:
@@ -190,9 +298,9 @@ class _Meter:
     def __init__(self, batch_size: int) -> None:
         self.batch_size = batch_size
         self.last_loss: float | None = None
-        self._clear()
+        self.clear()
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
         self.sums: dict[str, torch.Tensor | float] = {}
         self.counts: dict[str, int] = {}
         self.steps = 0
@@ -215,7 +323,11 @@ class _Meter:
     def read(self) -> tuple[dict[str, float], float]:
         seconds = max(time.monotonic() - self.began - self.paused, 1e-9)
         rate = self.steps * self.batch_size / seconds
-        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
-        self.last_loss = means["loss"]
-        self._clear()
+        names = list(self.sums)
+        totals = [torch.as_tensor(self.sums[name], dtype=torch.float32, device="cpu") for name in names]
+        # Each process saw its own rows.
+        means = [float(total) / world() for total in summed(torch.stack(totals))] if names else []
+        means = {name: mean / self.counts[name] for name, mean in zip(names, means, strict=True)}
+        self.last_loss = means.get("loss", self.last_loss)
+        self.clear()
         return means, rate

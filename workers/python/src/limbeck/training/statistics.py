@@ -12,6 +12,7 @@ from torch import Tensor
 from limbeck.data.features import FeatureBatch
 from limbeck.data.randomness import normal, uniform
 from limbeck.objectives.flow import interpolate, velocity_target
+from limbeck.training.distributed import summed
 
 VelocityFunction = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -27,18 +28,20 @@ def even_bin(t_B: Tensor, bins: int = BINS) -> Tensor:
 class BinMeans:
     """Means of per-sample values by t-bin since the last reading, kept on the device."""
 
-    def __init__(self, bins: int = BINS, device: torch.device | str = "cpu") -> None:
-        self.sums = torch.zeros(bins, device=device)
-        self.counts = torch.zeros(bins, device=device)
+    def __init__(self, bins: int = BINS) -> None:
+        self.sums = torch.zeros(bins)
+        self.counts = torch.zeros(bins)
 
     def add(self, t_B: Tensor, value_B: Tensor) -> None:
         index = even_bin(t_B, len(self.sums))
+        self.sums, self.counts = self.sums.to(index.device), self.counts.to(index.device)
         self.sums.index_add_(0, index, value_B.detach().float())
         self.counts.index_add_(0, index, torch.ones_like(value_B, dtype=torch.float32))
 
     def read(self) -> list[float | None]:
-        """Mean per bin, None where no sample fell; starts again from zero."""
-        means = [s / n if n else None for s, n in zip(self.sums.tolist(), self.counts.tolist(), strict=True)]
+        """Mean per bin over all processes, None where no sample fell; starts again from zero."""
+        sums, counts = summed(self.sums).tolist(), summed(self.counts).tolist()
+        means = [s / n if n else None for s, n in zip(sums, counts, strict=True)]
         self.sums.zero_()
         self.counts.zero_()
         return means
@@ -48,20 +51,29 @@ class HeldOutVelocity:
     """Velocity error of a denoiser on held-out samples, the same (x_0, e, t) at every reading.
 
     Every bin of t gets `per_bin` samples at keyed times inside it, so that the ends, which a
-    logit-normal density rarely visits, are seen as clearly as the middle.
+    logit-normal density rarely visits, are seen as clearly as the middle. Every process of a group
+    measures all of it: nothing waits for a reduction, and a sharded teacher is asked by all.
     """
 
     def __init__(
-        self, load: Callable[[list[int]], FeatureBatch], count: int, *, per_bin: int = 16, bins: int = BINS
+        self,
+        load: Callable[[list[int]], FeatureBatch],
+        count: int,
+        *,
+        per_bin: int = 16,
+        bins: int = BINS,
+        device: torch.device | str = "cpu",
     ) -> None:
         if count < 1:
             raise ValueError("no held-out samples to validate on")
         total = bins * per_bin
         self.bins = bins
-        self.batch = load([i % count for i in range(total)])
+        self.batch = load([i % count for i in range(total)]).to(torch.device(device))
         place = torch.arange(total)
         self.t_B = ((place % bins) + uniform(0, "held-out t", range(total))) / bins
+        self.t_B = self.t_B.to(device)
         self.noise = normal(0, "held-out noise", range(total), tuple(self.batch.latent_BCHW.shape[1:]))
+        self.noise = self.noise.to(device)
         self.x_t = interpolate(self.batch.latent_BCHW, self.noise, self.t_B)
         self.target = velocity_target(self.batch.latent_BCHW, self.noise)
 

@@ -1,0 +1,45 @@
+"""bf16 compute with float32 islands: master weights, time, norms, losses, statistics stay float32."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import nn
+
+from limbeck.contracts.generated import TrainingConfig
+
+NORMS = (nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+
+
+def compute_precision(training: TrainingConfig, device: torch.device) -> AbstractContextManager[Any]:
+    """Around forward passes of a learner; losses are taken outside, on `.float()`."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=training.precision == "bf16")
+
+
+def prepared(module: nn.Module, training: TrainingConfig, device: torch.device) -> nn.Module:
+    """The module on its device, with float32 norms where the rest computes in bf16, and recomputing
+    activations in the backward pass where asked.
+
+    CUDA's autocast runs norms in float32 by itself, the CPU's does not: the hooks make it the same
+    everywhere. They are no part of the module that is exported.
+
+    Raises:
+        ValueError: activation_checkpointing for a module that has no such switch.
+    """
+    module.to(device)
+    if training.precision == "bf16":
+        for part in module.modules():
+            if isinstance(part, NORMS):
+                part.register_forward_pre_hook(_in_float32)
+    if training.activation_checkpointing:
+        switch = getattr(module, "checkpoint_activations", None)
+        if switch is None:
+            raise ValueError(
+                f"activation_checkpointing: {type(module).__name__} cannot recompute activations"
+            )
+        switch()
+    return module
+
+
+def _in_float32(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(value.float() if isinstance(value, torch.Tensor) else value for value in inputs)
