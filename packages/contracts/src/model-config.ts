@@ -152,6 +152,7 @@ export const TrainingConfig = z
     caption_dropout: share('share of samples that train without caption').default(0.1),
     log_every: count('steps between logged scalars').default(10),
     validate_every: count('steps between held-out statistics by t').default(250),
+    validate_per_bin: count('held-out samples in each of the 20 bins of t', 1024).default(16),
     checkpoint_every: count('steps between checkpoints').default(500),
     seed: z.int().min(0).default(0),
   })

@@ -12,7 +12,7 @@ from typing import Any
 
 from toys.metrics import lines
 
-LONGEST = 180.0
+LONGEST = 600.0
 """Seconds until a child counts as stuck."""
 
 STOPPED = 75

@@ -829,6 +829,10 @@ class TrainingConfig(BaseModel):
     """
     steps between held-out statistics by t
     """
+    validate_per_bin: Annotated[int, Field(ge=1, le=1024)] = 16
+    """
+    held-out samples in each of the 20 bins of t
+    """
     checkpoint_every: Annotated[int, Field(ge=1, le=1000000000)] = 500
     """
     steps between checkpoints

@@ -10,6 +10,7 @@ Exit codes: 0 finished (result.json), 75 stopped on request with a checkpoint, 2
 import errno
 import json
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -23,6 +24,15 @@ from limbeck.data.shards import CorruptSample, DataError, TruncatedShard
 from limbeck.stages.registry import stage_function
 
 FINISHED, ERROR, FAILED, STOPPED = 0, 1, 2, 75
+
+
+def _peak_memory() -> int:
+    """Most bytes ever held: on the GPU where this process used one, else of the process itself."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated()
+    kilobytes_on_linux = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes_on_linux * (1 if sys.platform == "darwin" else 1024)
 
 
 def _join_group() -> None:
@@ -87,7 +97,12 @@ def main(argv: list[str]) -> int:
             flush=True,
         )
         result = stage_function(ctx.spec.kind)(ctx)
-        result = result.model_copy(update={"warnings": [*result.warnings, *ctx.warnings]})
+        result = result.model_copy(
+            update={
+                "warnings": [*result.warnings, *ctx.warnings],
+                "metrics": {**result.metrics, "peak_memory_bytes": float(_peak_memory())},
+            }
+        )
         if rank == 0:
             write_atomically(workdir / "result.json", result.model_dump_json(indent=1))
         return FINISHED

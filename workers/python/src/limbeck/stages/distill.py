@@ -271,8 +271,14 @@ class _Validation:
     ) -> None:
         self.distillation = distillation
         on = device()
-        self.own = HeldOutVelocity(lambda rows: own.batch([first + i for i in rows]), count, device=on)
-        self.theirs = HeldOutVelocity(lambda rows: theirs.batch([first + i for i in rows]), count, device=on)
+        per_bin, on = distillation.training.validate_per_bin, device()
+
+        def held_out(features: FeatureSet) -> HeldOutVelocity:
+            return HeldOutVelocity(
+                lambda rows: features.batch([first + i for i in rows]), count, per_bin=per_bin, device=on
+            )
+
+        self.own, self.theirs = held_out(own), held_out(theirs)
         self.teacher_by_t = self.theirs.error_by_t(self.theirs.velocities(distillation.teacher.velocity))
 
     @torch.no_grad()
