@@ -97,6 +97,29 @@ export const WordTextConfig = z
   })
   .meta({ id: 'WordTextConfig' })
 
+/**
+ * SnapGen's text (paper.md 1.5): CLIP-L and CLIP-G joined on channels, then Gemma-2 on tokens; from the folders
+ * text_encoder, text_encoder_2 and gemma of a snapshot.
+ */
+export const SnapgenTextConfig = z
+  .strictObject({
+    encoder: z.literal('snapgen'),
+    width: count('channels of a token: Gemma-2-2b 2304', 16_384).default(2304),
+    gemma_tokens: z
+      .int()
+      .min(0)
+      .max(512)
+      .default(256)
+      .describe('positions of Gemma after the 77 of CLIP; 0: CLIP alone, as on the phone'),
+    prefix: z.string().max(4000).default('').describe('instruction before the caption, for Gemma alone'),
+  })
+  .meta({ id: 'SnapgenTextConfig' })
+
+/** What the student reads. The teacher's text is told by its snapshot. */
+export const StudentTextConfig = z
+  .discriminatedUnion('encoder', [WordTextConfig, SnapgenTextConfig])
+  .meta({ id: 'StudentTextConfig' })
+
 /** Time shift of a resolution, for training density and sampler alike (tiny 1; 1024 px 3), and the density of t. */
 export const TimeConfig = z
   .strictObject({
@@ -150,6 +173,9 @@ export const TrainingConfig = z
       0.999,
     ),
     caption_dropout: share('share of samples that train without caption').default(0.1),
+    encoder_dropout: share(
+      "share of samples without the states of one text encoder, for each of the student's by itself; SD3 .464",
+    ).default(0),
     log_every: count('steps between logged scalars').default(10),
     validate_every: count('steps between held-out statistics by t').default(250),
     validate_per_bin: count('held-out samples in each of the 20 bins of t', 1024).default(16),

@@ -4,6 +4,7 @@ import {
   AutoencoderConfig,
   DenoiserConfig,
   OptimizerConfig,
+  StudentTextConfig,
   TimeConfig,
   TinyDecoderConfig,
   TrainingConfig,
@@ -48,13 +49,14 @@ export const PretrainAutoencoderSpec = z
   .meta({ id: 'PretrainAutoencoderSpec' })
 
 /**
- * Inputs: dataset, snapshot (vae/ and text/; transformer/ too when samples or targets are asked).
+ * Inputs: dataset, snapshot (vae/ and the teacher's text encoders; transformer/ too when samples are asked);
+ * optionally student_snapshot (the student's text encoders, where the snapshot lacks them).
  * Output: tar shards of latents, student text, teacher text; optionally teacher samples.
  */
 export const ExtractFeaturesSpec = z
   .strictObject({
     kind: z.literal('extract_features'),
-    student_text: WordTextConfig,
+    student_text: StudentTextConfig,
     samples_per_shard: count('samples a shard', 100_000).default(1000),
     batch_size: count('images a forward', 4096).default(64),
     quarantine_share: share('largest share of corrupt samples; above it the stage fails').default(0.01),
@@ -242,7 +244,7 @@ export const EvaluateSpec = z
       .default(null)
       .describe("the snapshot's own denoiser instead of a model"),
     text: z.enum(['student', 'teacher']),
-    student_text: WordTextConfig.nullable().default(null),
+    student_text: StudentTextConfig.nullable().default(null),
     protocols: z.array(EvaluationProtocol).min(1).max(16),
     batch_size: count('images a forward', 4096).default(50),
     grid_prompts: z.int().min(0).max(64).default(6).describe('rows kept for the sample grid'),
@@ -253,7 +255,7 @@ export const EvaluateSpec = z
 export const ExportCoremlSpec = z
   .strictObject({
     kind: z.literal('export_coreml'),
-    student_text: WordTextConfig,
+    student_text: StudentTextConfig,
     minimum_target: z.enum(['iOS17', 'iOS18']).default('iOS18'),
     precision: z.literal('fp16').default('fp16'),
     parity_samples: count('latents the written file is compared on, at every step time', 64).default(4),

@@ -19,7 +19,7 @@ const optional = <R extends InputRule>(rule: R) => ({ ...rule, required: false }
 export const STAGE_INPUTS: Record<StageKind, Record<string, InputRule>> = {
   render_dataset: {},
   pretrain_autoencoder: { dataset },
-  extract_features: { dataset, snapshot },
+  extract_features: { dataset, snapshot, student_snapshot: optional(snapshot) },
   distill_decoder: { features, dataset, snapshot },
   pretrain: { features, initial: { required: false, from: ['pretrain'], assets: ['model'] } },
   distill: { features, base: { required: true, from: ['pretrain'], assets: ['model'] }, snapshot },
@@ -30,6 +30,7 @@ export const STAGE_INPUTS: Record<StageKind, Record<string, InputRule>> = {
   },
   evaluate: {
     snapshot,
+    student_snapshot: optional(snapshot),
     model: { required: false, from: ['pretrain', 'distill', 'distill_steps'], assets: ['model'] },
     decoder: optional({ required: false, from: ['distill_decoder'], assets: [] }),
   },

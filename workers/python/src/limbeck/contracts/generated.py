@@ -119,30 +119,24 @@ class TeacherSamples(BaseModel):
     seed: Annotated[int, Field(ge=0, le=9007199254740991)] = 0
 
 
-class ExtractFeaturesSpec(BaseModel):
+class SnapgenTextConfig(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
     )
-    kind: Literal["extract_features"] = "extract_features"
-    student_text: WordTextConfig
-    samples_per_shard: Annotated[int, Field(ge=1, le=100000)] = 1000
+    encoder: Literal["snapgen"] = "snapgen"
+    width: Annotated[int, Field(ge=1, le=16384)] = 2304
     """
-    samples a shard
+    channels of a token: Gemma-2-2b 2304
     """
-    batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
+    gemma_tokens: Annotated[int, Field(ge=0, le=512)] = 256
     """
-    images a forward
+    positions of Gemma after the 77 of CLIP; 0: CLIP alone, as on the phone
     """
-    quarantine_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+    prefix: Annotated[str, Field(max_length=4000)] = ""
     """
-    largest share of corrupt samples; above it the stage fails
+    instruction before the caption, for Gemma alone
     """
-    budget_bytes: Annotated[int, Field(ge=1, le=1000000000000000)] = 2000000000
-    """
-    largest feature cache; the stage refuses an estimate above it
-    """
-    teacher_samples: TeacherSamples | None = None
 
 
 class TinyDecoderConfig(BaseModel):
@@ -374,21 +368,6 @@ class EvaluationProtocol(BaseModel):
     """
     dtype: Literal["float32"] = "float32"
     scorer: Literal["shapes-detector-v1"] = "shapes-detector-v1"
-
-
-class ExportCoremlSpec(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-    )
-    kind: Literal["export_coreml"] = "export_coreml"
-    student_text: WordTextConfig
-    minimum_target: Literal["iOS17", "iOS18"] = "iOS18"
-    precision: Literal["fp16"] = "fp16"
-    parity_samples: Annotated[int, Field(ge=1, le=64)] = 4
-    """
-    latents the written file is compared on, at every step time
-    """
 
 
 class GatesSpec(BaseModel):
@@ -821,6 +800,10 @@ class TrainingConfig(BaseModel):
     """
     share of samples that train without caption
     """
+    encoder_dropout: Annotated[float, Field(ge=0.0, le=1.0)] = 0
+    """
+    share of samples without the states of one text encoder, for each of the student's by itself; SD3 .464
+    """
     log_every: Annotated[int, Field(ge=1, le=1000000000)] = 10
     """
     steps between logged scalars
@@ -1005,7 +988,7 @@ class EvaluateSpec(BaseModel):
     the snapshot's own denoiser instead of a model
     """
     text: Literal["student", "teacher"]
-    student_text: WordTextConfig | None = None
+    student_text: WordTextConfig | SnapgenTextConfig | None = None
     protocols: Annotated[list[EvaluationProtocol], Field(max_length=16, min_length=1)]
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 50
     """
@@ -1014,6 +997,21 @@ class EvaluateSpec(BaseModel):
     grid_prompts: Annotated[int, Field(ge=0, le=64)] = 6
     """
     rows kept for the sample grid
+    """
+
+
+class ExportCoremlSpec(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    kind: Literal["export_coreml"] = "export_coreml"
+    student_text: WordTextConfig | SnapgenTextConfig
+    minimum_target: Literal["iOS17", "iOS18"] = "iOS18"
+    precision: Literal["fp16"] = "fp16"
+    parity_samples: Annotated[int, Field(ge=1, le=64)] = 4
+    """
+    latents the written file is compared on, at every step time
     """
 
 
@@ -1178,6 +1176,32 @@ class PretrainAutoencoderSpec(BaseModel):
     training: TrainingConfig
     l1_weight: Annotated[float, Field(ge=0.0)] = 0.3
     kl_weight: Annotated[float, Field(ge=0.0)] = 0.0002
+
+
+class ExtractFeaturesSpec(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    kind: Literal["extract_features"] = "extract_features"
+    student_text: WordTextConfig | SnapgenTextConfig
+    samples_per_shard: Annotated[int, Field(ge=1, le=100000)] = 1000
+    """
+    samples a shard
+    """
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
+    """
+    images a forward
+    """
+    quarantine_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+    """
+    largest share of corrupt samples; above it the stage fails
+    """
+    budget_bytes: Annotated[int, Field(ge=1, le=1000000000000000)] = 2000000000
+    """
+    largest feature cache; the stage refuses an estimate above it
+    """
+    teacher_samples: TeacherSamples | None = None
 
 
 class StageResult(BaseModel):

@@ -4,7 +4,8 @@ One sample is `{key}.safetensors` (latent, text states of student and teacher, f
 also a teacher sample) beside `{key}.json` (the metadata line). For training everything is decoded
 once into arrays; a step then only indexes.
 
-Shapes: latent [C, H, W]; text [N, D]; pooled [D]; stored float16, served float32.
+Shapes: latent [C, H, W]; text [N, D]; pooled [D]; stored float16, served float32. Text that was stored
+without its padding is served with it: zeros up to the N of the index.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,8 +20,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
+from limbeck.contracts.generated import TrainingConfig
 from limbeck.data.arrays import allocate
-from limbeck.data.randomness import normal
+from limbeck.data.randomness import Positions, normal, uniform
 from limbeck.data.shards import CorruptSample, DataError, ShardDataset, ShardWriter
 
 TextRole = Literal["student", "teacher"]
@@ -29,6 +31,17 @@ Arrays = dict[str, NDArray[Any]]
 KIND = "features"
 SAMPLE_NOISE = "teacher sample noise"
 """Purpose of the noise a teacher sample started from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextPart:
+    """Where the states of one text encoder lie, as half-open ranges."""
+
+    name: str
+    tokens: tuple[int, int]
+    channels: tuple[int, int]
+    pooled: tuple[int, int]
+    """Empty where the encoder gives no pooled vector."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +66,39 @@ class FeatureBatch:
             pooled_BP=self.pooled_BP * keep_B[:, None],
         )
 
+    def without_part(self, part: TextPart, dropped_B: torch.Tensor) -> "FeatureBatch":
+        """Zeros in place of one encoder's states of the dropped samples."""
+        text_BND, pooled_BP = self.text_BND.clone(), self.pooled_BP.clone()
+        rows = dropped_B.nonzero()[:, 0]
+        text_BND[rows, slice(*part.tokens), slice(*part.channels)] = 0
+        pooled_BP[rows, slice(*part.pooled)] = 0
+        return FeatureBatch(latent_BCHW=self.latent_BCHW, text_BND=text_BND, pooled_BP=pooled_BP)
+
+
+def drop_text(
+    batch: FeatureBatch, parts: Sequence[TextPart], training: TrainingConfig, positions: Positions
+) -> tuple[FeatureBatch, torch.Tensor]:
+    """The batch with text dropped as the recipe asks, and which samples have none left [B].
+
+    The whole caption goes with probability `caption_dropout`, each encoder's states with
+    `encoder_dropout`, independently (SD3 and SnapGen; paper.md 1.5): a model that has seen both works
+    without any one of its encoders.
+
+    Args:
+        positions: global positions of the samples, which key the draws.
+    """
+    seed = training.seed
+    gone_B = uniform(seed, "caption dropout", positions) < training.caption_dropout
+    if training.encoder_dropout > 0:
+        each = [
+            uniform(seed, f"encoder dropout {part.name}", positions) < training.encoder_dropout
+            for part in parts
+        ]
+        for part, dropped_B in zip(parts, each, strict=True):
+            batch = batch.without_part(part, dropped_B)
+        gone_B = gone_B | torch.stack(each).all(0)
+    return batch.without_captions(gone_B), gone_B
+
 
 def add_features(writer: ShardWriter, key: str, arrays: Arrays, metadata_json: bytes) -> None:
     """Appends a sample. `arrays`: latent, {student,teacher}_{text,pooled}, optionally sample and
@@ -68,8 +114,11 @@ class FeatureSet:
     The teacher samples stand at the first places; `sample_count` says how many.
     """
 
-    def __init__(self, arrays: Arrays, keys: Sequence[str], attributes: dict[str, Any]) -> None:
+    def __init__(
+        self, arrays: Arrays, keys: Sequence[str], attributes: dict[str, Any], text: TextRole
+    ) -> None:
         self._arrays = arrays
+        self._about_text: dict[str, Any] = attributes.get(f"{text}_text") or {}
         self.keys = tuple(keys)
         self.attributes = attributes
         self.sample_count = len(arrays["sample"]) if "sample" in arrays else 0
@@ -94,18 +143,40 @@ class FeatureSet:
                     raise DataError(
                         f"{folder} sample {dataset.key(place)} lacks {stored}; it has {sorted(found)}"
                     )
+                value = found[stored]
+                if name == "text":
+                    value = _padded(value, dataset.attributes.get(stored))
                 if place == 0:
-                    arrays[name] = allocate((len(dataset), *found[stored].shape), found[stored].dtype)
-                arrays[name][place] = found[stored]
+                    arrays[name] = allocate((len(dataset), *value.shape), value.dtype)
+                arrays[name][place] = value
             if "sample" in found:
                 samples.append((found["sample"], found["noise_position"]))
         if samples:
             arrays["sample"] = np.stack([sample for sample, _ in samples])
             arrays["noise_position"] = np.array([int(position[0]) for _, position in samples])
-        return cls(arrays, [dataset.key(place) for place in range(len(dataset))], dataset.attributes)
+        keys = [dataset.key(place) for place in range(len(dataset))]
+        return cls(arrays, keys, dataset.attributes, text)
 
     def __len__(self) -> int:
         return len(self._arrays["latent"])
+
+    @property
+    def text_parts(self) -> list[TextPart]:
+        """Where each encoder's states lie; one part for all where the index tells none."""
+        held = self._about_text.get("parts")
+        if held is None:
+            _, tokens, width = self._arrays["text"].shape
+            pooled = self._arrays["pooled"].shape[-1]
+            return [TextPart(name="text", tokens=(0, tokens), channels=(0, width), pooled=(0, pooled))]
+        return [
+            TextPart(**{k: v if k == "name" else tuple(v) for k, v in part.items()})  # pyright: ignore
+            for part in held
+        ]
+
+    @property
+    def text_digest(self) -> str | None:
+        """Of the encoders that made the text; None in a tree that does not tell."""
+        return self._about_text.get("digest")
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -131,6 +202,18 @@ class FeatureSet:
 
     def _take(self, name: str, places: Sequence[int] | NDArray[np.int64]) -> torch.Tensor:
         return torch.from_numpy(self._arrays[name][np.asarray(places)].astype(np.float32))
+
+
+def _padded(text_ND: NDArray[Any], about: dict[str, Any] | None) -> NDArray[Any]:
+    """The text with zeros up to its number of positions, where it was stored without them."""
+    missing = int((about or {}).get("tokens", len(text_ND))) - len(text_ND)
+    return np.pad(text_ND, ((0, missing), (0, 0))) if missing else text_ND
+
+
+def without_padding(text_ND: NDArray[Any]) -> NDArray[Any]:
+    """The text up to its last position that is not zero (one position at least)."""
+    used = np.flatnonzero(np.any(text_ND != 0, axis=1))
+    return text_ND[: max(1, int(used[-1]) + 1 if len(used) else 1)]
 
 
 def _decoded(dataset: ShardDataset) -> Iterator[Arrays]:

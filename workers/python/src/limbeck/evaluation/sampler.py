@@ -49,7 +49,7 @@ def sample(
         pooled_BP = torch.cat([pooled_BP, torch.zeros_like(pooled_BP)])
     for t, following in pairwise(times):
         x_in = torch.cat([x, x]) if guided else x
-        v = denoiser(x_in, torch.full((len(x_in),), t), text_BND, pooled_BP)
+        v = denoiser(x_in, x_in.new_full((len(x_in),), t), text_BND, pooled_BP)
         if guided:
             with_text, without = v.chunk(2)
             v = without + guidance_scale * (with_text - without)

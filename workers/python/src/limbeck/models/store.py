@@ -62,6 +62,8 @@ class DenoiserCard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     config: DenoiserConfig
     text: Literal["student", "teacher"]
+    text_digest: str | None = None
+    """Of the encoders whose text it was trained on; whoever gives it other text is refused."""
     time: TimeConfig
     trained: Trained
 

@@ -1,4 +1,4 @@
-"""Text encoders behind one protocol; the tiny one needs no download.
+"""Text encoders behind one protocol; the tiny one needs no download (SD3's and SnapGen's: text_encoders.py).
 
 Shapes: B captions, N positions, D width. Unused positions and dropped captions are zeros, which is
 also the unconditional input of guidance.
@@ -14,7 +14,8 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from limbeck.contracts.generated import WordTextConfig
+from limbeck.contracts.generated import SnapgenTextConfig, WordTextConfig
+from limbeck.data.features import TextPart
 from limbeck.data.randomness import generator_at
 from limbeck.data.shapes import VOCABULARY_V1, tokenize
 
@@ -27,6 +28,18 @@ class TextEncoder(Protocol):
 
     @property
     def width(self) -> int: ...
+
+    @property
+    def pooled_width(self) -> int: ...
+
+    @property
+    def cut(self) -> bool:
+        """Whether zeros at the end are padding, which a cache need not store."""
+        ...
+
+    def parts(self) -> list[TextPart]:
+        """Where each encoder's states lie; they can be dropped one by one."""
+        ...
 
     def encode(self, captions: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """(tokens_BND, pooled_BD), float32."""
@@ -60,6 +73,16 @@ class WordTextEncoder:
     @property
     def width(self) -> int:
         return self.config.width
+
+    @property
+    def pooled_width(self) -> int:
+        return self.config.width
+
+    cut = False
+
+    def parts(self) -> list[TextPart]:
+        whole = (0, self.width)
+        return [TextPart(name="words", tokens=(0, self.tokens), channels=whole, pooled=whole)]
 
     def encode(self, captions: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """(tokens_BND, pooled_BD) float32; "" gives zeros.
@@ -104,12 +127,39 @@ def _rows(seed: int, count: int, width: int) -> torch.Tensor:
     return torch.from_numpy(rows.astype(np.float32))
 
 
-def load_text_encoder(snapshot: Path) -> TextEncoder:
-    """The encoder named by `text/config.json` of a snapshot."""
+def load_text_encoder(
+    snapshot: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> TextEncoder:
+    """The teacher's: named by `text/config.json` of a snapshot, or SD3's where its folders are there.
+
+    Raises:
+        FileNotFoundError: neither is there; says what is.
+    """
     path = snapshot / "text" / "config.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"a snapshot needs text/config.json; not found under {snapshot}")
-    return WordTextEncoder(WordTextConfig.model_validate_json(path.read_text()))
+    if path.is_file():
+        return WordTextEncoder(WordTextConfig.model_validate_json(path.read_text()))
+    if (snapshot / "text_encoder").is_dir():
+        from limbeck.models.text_encoders import Sd3TextEncoder  # transformers takes seconds to import
+
+        return Sd3TextEncoder(snapshot, dtype, device)
+    held = ", ".join(sorted(p.name for p in snapshot.iterdir())) if snapshot.is_dir() else ""
+    raise FileNotFoundError(
+        f"a snapshot needs text/config.json or text_encoder/; {snapshot.name} holds: {held or 'nothing'}"
+    )
+
+
+def open_student_text(
+    config: WordTextConfig | SnapgenTextConfig,
+    snapshot: Path,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> TextEncoder:
+    """The student's encoder; SnapGen's is loaded from the snapshot's folders."""
+    if isinstance(config, WordTextConfig):
+        return WordTextEncoder(config)
+    from limbeck.models.text_encoders import SnapgenTextEncoder
+
+    return SnapgenTextEncoder(config, snapshot, dtype, device)
 
 
 def save_text_config(config: WordTextConfig, snapshot: Path) -> None:

@@ -43,8 +43,14 @@ def open_teacher(
 
 
 def check_student(student: LoadedDenoiser, features: FeatureSet) -> None:
-    """The student takes the features' latents and text states."""
+    """The student takes the features' latents and text states, and was trained on text of this kind."""
     check_denoiser("the student", student.card.config, features)
+    trained, found = student.card.text_digest, features.text_digest
+    if trained and found and trained != found:
+        raise StageFailure(
+            "bad_input",
+            f"the student was trained on text of the encoders {trained}, the features hold text of {found}",
+        )
 
 
 def check_denoiser(who: str, config: Sd3Config | UnetConfig, features: FeatureSet) -> None:

@@ -4,8 +4,9 @@ Inputs: features, base (a UNet denoiser), snapshot (the teacher). Output: a deno
 EMA weights; the projector apart in projector.safetensors.
 
 The teacher runs without guidance, at the student's (x_t, t), with its own encoders' text for the same
-caption; where the student's caption is dropped it gets the unconditional zeros too. Draws have the
-purposes of `pretrain`, so a control with the same seed sees the same samples, times and noise.
+caption; where nothing is left of the student's text it gets the unconditional zeros too, while a single
+dropped encoder of the student's is no business of the teacher's. Draws have the purposes of `pretrain`,
+so a control with the same seed sees the same samples, times and noise.
 """
 
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from torch import Tensor
 
 from limbeck.contracts.context import StageContext, StageFailure
 from limbeck.contracts.generated import DistillSpec, StageResult, TrainingConfig, UnetConfig
-from limbeck.data.features import FeatureBatch, FeatureSet
-from limbeck.data.randomness import normal, shuffled, uniform
+from limbeck.data.features import FeatureBatch, FeatureSet, drop_text
+from limbeck.data.randomness import normal, shuffled
 from limbeck.models.projector import FeatureProjector, feature_loss
 from limbeck.models.sd3 import FrozenTeacher
 from limbeck.models.store import DenoiserCard, Trained, UnetDenoiser, save_denoiser
@@ -130,6 +131,7 @@ def run(ctx: StageContext) -> StageResult:
     validation = _Validation(distillation, own_features, teacher_features, count, held_out)
     warnings = _teacher_gate(spec, ctx, validation)
     by_t = _TrainingStatistics(scaling)
+    parts_of_text = own_features.text_parts
     whole = training.micro_batch in (0, training.batch_size)
 
     def step(step: int) -> StepOutput:
@@ -138,9 +140,8 @@ def run(ctx: StageContext) -> StageResult:
         keys: list[int] = []
         for positions, share in micro_batches(training, step):
             chosen = shuffled(seed, "order", positions, count)
-            dropped_B = uniform(seed, "caption dropout", positions) < training.caption_dropout
-            own = own_features.batch(chosen).without_captions(dropped_B).to(on)
-            theirs = teacher_features.batch(chosen).without_captions(dropped_B).to(on)
+            own, gone_B = drop_text(own_features.batch(chosen), parts_of_text, training, positions)
+            own, theirs = own.to(on), teacher_features.batch(chosen).without_captions(gone_B).to(on)
             t_B = draw_time(spec.time, seed, "t", positions).to(on)
             noise = normal(seed, "noise", positions, own_features.latent_shape).to(on)
             x_t = interpolate(own.latent_BCHW, noise, t_B)

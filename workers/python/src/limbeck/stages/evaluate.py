@@ -35,9 +35,10 @@ from limbeck.evaluation.sheet import save_sheet
 from limbeck.models.autoencoder import FrozenAutoencoder, to_bytes
 from limbeck.models.sd3 import FrozenTeacher
 from limbeck.models.store import Denoiser, load_denoiser
-from limbeck.models.text import TextEncoder, WordTextEncoder, load_text_encoder
+from limbeck.models.text import TextEncoder, load_text_encoder, open_student_text
 from limbeck.models.tiny_decoder import load_decoder
 from limbeck.objectives.flow import even_grid
+from limbeck.training.distributed import device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,15 +109,21 @@ def _draw(candidate: Candidate, protocol: EvaluationProtocol, batch: list[Image]
     named = [(caption, repeat) for caption, (_, repeat) in zip(captions, batch, strict=True)]
     noise = starting_noise(named, protocol.seed, candidate.latent_shape)
     grid = protocol.grid if protocol.grid is not None else even_grid(protocol.steps, protocol.shift)
+    on = device()
     latents = sample(
-        candidate.denoiser, noise, text, pooled, grid=grid, guidance_scale=protocol.guidance_scale
+        candidate.denoiser,
+        noise.to(on),
+        text.to(on),
+        pooled.to(on),
+        grid=grid,
+        guidance_scale=protocol.guidance_scale,
     )
     if not torch.isfinite(latents).all():
         raise StageFailure(
             "non_finite", f"sampling with {protocol.steps} steps gave latents that are not finite"
         )
     with torch.no_grad():
-        return list(to_bytes(candidate.decode(latents)).numpy())
+        return list(to_bytes(candidate.decode(latents)).cpu().numpy())
 
 
 def _tile(image: Image, verdict: Verdict) -> dict[str, object]:
@@ -187,9 +194,11 @@ def _pair(interval: list[float]) -> tuple[float, float]:
 def _candidate(ctx: StageContext) -> Candidate:
     spec: EvaluateSpec = ctx.spec
     snapshot = ctx.input("snapshot")
-    autoencoder = FrozenAutoencoder.load(snapshot)
+    on = device()
+    autoencoder = FrozenAutoencoder.load(snapshot).to(on)
+    encoder = _encoder(ctx)
     if spec.component is not None:
-        teacher = FrozenTeacher.load(snapshot, spec.component)
+        teacher = FrozenTeacher.load(snapshot, spec.component, device=on)
         denoiser: Denoiser = teacher
         size, parameters = teacher.config.latent_size, teacher.parameters
         grids = (
@@ -204,15 +213,21 @@ def _candidate(ctx: StageContext) -> Candidate:
                 "bad_config",
                 f"the model reads {loaded.card.text} text, the evaluation asks for {spec.text} text",
             )
-        denoiser = loaded.denoiser.eval().requires_grad_(False)
+        if loaded.card.text_digest not in (None, encoder.digest()):
+            raise StageFailure(
+                "bad_input",
+                f"the model was trained on text of the encoders {loaded.card.text_digest},"
+                f" the evaluation's are {encoder.digest()}",
+            )
+        denoiser = loaded.denoiser.to(on).eval().requires_grad_(False)
         size = loaded.card.config.latent_size
         parameters = sum(p.numel() for p in loaded.denoiser.parameters())
         grids = loaded.card.trained.grids
     return Candidate(
         denoiser=denoiser,
         parameters=parameters,
-        encoder=_encoder(ctx),
-        decode=load_decoder(ctx.input("decoder")) if "decoder" in ctx.inputs else autoencoder.decode,
+        encoder=encoder,
+        decode=load_decoder(ctx.input("decoder")).to(on) if "decoder" in ctx.inputs else autoencoder.decode,
         latent_shape=(autoencoder.latent_channels, size, size),
         trained_grids=grids,
     )
@@ -221,10 +236,14 @@ def _candidate(ctx: StageContext) -> Candidate:
 def _encoder(ctx: StageContext) -> TextEncoder:
     spec: EvaluateSpec = ctx.spec
     if spec.text == "teacher":
-        return load_text_encoder(ctx.input("snapshot"))
+        return load_text_encoder(ctx.input("snapshot"), device=device())
     if spec.student_text is None:
         raise StageFailure("bad_config", "text is 'student': student_text must say which encoder that is")
-    return WordTextEncoder(spec.student_text)
+    folder = ctx.input("student_snapshot" if "student_snapshot" in ctx.inputs else "snapshot")
+    try:
+        return open_student_text(spec.student_text, folder, device=device())
+    except (FileNotFoundError, ValueError) as error:
+        raise StageFailure("bad_input", f"student_text: {error}") from error
 
 
 def _check_grid(protocol: EvaluationProtocol, candidate: Candidate) -> None:

@@ -1,6 +1,7 @@
 """Images and captions to cached features: latents, text of student and teacher, teacher samples.
 
-Inputs: dataset, snapshot (vae/, text/; the component too when teacher samples are asked).
+Inputs: dataset, snapshot (vae/, the teacher's text encoders; the component too when teacher samples are
+asked), optionally student_snapshot (the student's text encoders, where the snapshot lacks them).
 Output: tar shards with an index whose attributes name every encoder that had a part. Every sample
 is accounted for: written, or quarantined with its reason.
 """
@@ -9,6 +10,7 @@ import hashlib
 import json
 import shutil
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,16 @@ import torch
 
 from limbeck.contracts.context import StageContext, StageFailure, StopRequested, file_digest
 from limbeck.contracts.generated import ExtractFeaturesSpec, StageResult, TeacherSamples
-from limbeck.data.features import KIND, SAMPLE_NOISE, Arrays, add_features
+from limbeck.data.features import KIND, SAMPLE_NOISE, Arrays, add_features, without_padding
 from limbeck.data.images import ImageSet
 from limbeck.data.randomness import normal
 from limbeck.data.shards import ShardWriter
 from limbeck.evaluation.sampler import sample
 from limbeck.models.autoencoder import FrozenAutoencoder, to_unit
 from limbeck.models.sd3 import FrozenTeacher
-from limbeck.models.text import TextEncoder, WordTextEncoder, load_text_encoder
+from limbeck.models.text import TextEncoder, load_text_encoder, open_student_text
 from limbeck.objectives.flow import even_grid
+from limbeck.training.distributed import device
 
 SAMPLE_OVERHEAD = 4096
 """Bytes of tar headers, padding and the safetensors header of one sample."""
@@ -34,7 +37,8 @@ SAMPLE_OVERHEAD = 4096
 def run(ctx: StageContext) -> StageResult:
     spec: ExtractFeaturesSpec = ctx.spec
     snapshot = ctx.input("snapshot")
-    autoencoder, student, teacher_text, teacher = _open(snapshot, spec)
+    student_snapshot = ctx.input("student_snapshot") if "student_snapshot" in ctx.inputs else snapshot
+    autoencoder, student, teacher_text, teacher = _open(snapshot, student_snapshot, spec)
     images = ImageSet.load(ctx.input("dataset"), spec.quarantine_share)
     _refuse_over_budget(spec, images, autoencoder, student, teacher_text)
     wanted = spec.teacher_samples.samples if spec.teacher_samples else 0
@@ -51,11 +55,15 @@ def run(ctx: StageContext) -> StageResult:
         for first in range(0, len(images), spec.batch_size):
             places = range(first, min(first + spec.batch_size, len(images)))
             captions = images.captions(places)
-            columns: Arrays = {"latent": _half(autoencoder.encode(to_unit(images[places])))}
+            columns: Arrays = {"latent": _half(autoencoder.encode(to_unit(images[places]).to(device())))}
             for role, encoder in (("student", student), ("teacher", teacher_text)):
                 tokens_BND, pooled_BP = encoder.encode(captions)
                 columns |= {f"{role}_text": _half(tokens_BND), f"{role}_pooled": _half(pooled_BP)}
             rows = [{name: values[row] for name, values in columns.items()} for row in range(len(places))]
+            for role, encoder in (("student", student), ("teacher", teacher_text)):
+                if encoder.cut:
+                    for row in rows:
+                        row[f"{role}_text"] = without_padding(row[f"{role}_text"])
             sampled = [place for place in places if place < wanted]
             if teacher is not None and spec.teacher_samples is not None and sampled:
                 ends = _teacher_ends(teacher, spec.teacher_samples, teacher_text, captions, sampled)
@@ -80,22 +88,25 @@ def run(ctx: StageContext) -> StageResult:
 
 
 def _open(
-    snapshot: Path, spec: ExtractFeaturesSpec
+    snapshot: Path, student_snapshot: Path, spec: ExtractFeaturesSpec
 ) -> tuple[FrozenAutoencoder, TextEncoder, TextEncoder, FrozenTeacher | None]:
     try:
         component = spec.teacher_samples.component if spec.teacher_samples else None
+        on = device()
+        # What is stored is half precision: on a GPU the encoders (T5-XXL 4.8 B) compute in it, too.
+        dtype = torch.bfloat16 if on.type == "cuda" else torch.float32
         return (
-            FrozenAutoencoder.load(snapshot),
-            WordTextEncoder(spec.student_text),
-            load_text_encoder(snapshot),
-            FrozenTeacher.load(snapshot, component) if component else None,
+            FrozenAutoencoder.load(snapshot).to(on),
+            open_student_text(spec.student_text, student_snapshot, dtype, on),
+            load_text_encoder(snapshot, dtype, on),
+            FrozenTeacher.load(snapshot, component, dtype, on) if component else None,
         )
     except (FileNotFoundError, ValueError, OSError) as error:
         raise StageFailure("bad_input", f"input 'snapshot': {error}") from error
 
 
 def _half(value: torch.Tensor) -> np.ndarray:
-    return value.to(torch.float16).numpy()
+    return value.to(torch.float16).cpu().numpy()
 
 
 def _teacher_ends(
@@ -111,9 +122,9 @@ def _teacher_ends(
     text_BND, pooled_BP = encoder.encode(captions[: len(places)])
     ends = sample(
         teacher,
-        normal(wanted.seed, SAMPLE_NOISE, places, shape),
-        text_BND,
-        pooled_BP,
+        normal(wanted.seed, SAMPLE_NOISE, places, shape).to(device()),
+        text_BND.to(device()),
+        pooled_BP.to(device()),
         grid=even_grid(wanted.steps),
         guidance_scale=wanted.guidance_scale,
     )
@@ -133,7 +144,8 @@ def _refuse_over_budget(
     at 1024 px is why features of layers are never cached, training.md F.4)."""
     edge = images.pixels_NHWC.shape[1] // autoencoder.factor
     latent = 2 * autoencoder.latent_channels * edge * edge
-    text = sum(2 * encoder.width * (encoder.tokens + 1) for encoder in (student, teacher))
+    # Text that is stored without its padding is counted as if captions filled it.
+    text = sum(2 * (encoder.width * encoder.tokens + encoder.pooled_width) for encoder in (student, teacher))
     samples = spec.teacher_samples.samples if spec.teacher_samples else 0
     total = len(images) * (latent + text + SAMPLE_OVERHEAD) + samples * latent
     if total > spec.budget_bytes:
@@ -162,7 +174,16 @@ def _attributes(
         "kind": KIND,
         "snapshot": snapshot_digest(snapshot),
         "latent": {"shift": autoencoder.shift, "scale": autoencoder.scale, "factor": autoencoder.factor},
-        "student_text": {"digest": student.digest(), "tokens": student.tokens, "width": student.width},
-        "teacher_text": {"digest": teacher.digest(), "tokens": teacher.tokens, "width": teacher.width},
+        "student_text": _about(student),
+        "teacher_text": _about(teacher),
         "teacher_samples": spec.teacher_samples.model_dump() if spec.teacher_samples else None,
+    }
+
+
+def _about(encoder: TextEncoder) -> dict[str, Any]:
+    return {
+        "digest": encoder.digest(),
+        "tokens": encoder.tokens,
+        "width": encoder.width,
+        "parts": [asdict(part) for part in encoder.parts()],
     }

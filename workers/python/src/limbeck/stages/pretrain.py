@@ -8,8 +8,8 @@ import torch
 
 from limbeck.contracts.context import StageContext, StageFailure
 from limbeck.contracts.generated import PretrainSpec, StageResult
-from limbeck.data.features import FeatureSet
-from limbeck.data.randomness import normal, shuffled, uniform
+from limbeck.data.features import FeatureSet, drop_text
+from limbeck.data.randomness import normal, shuffled
 from limbeck.models.store import (
     DenoiserCard,
     Trained,
@@ -19,7 +19,7 @@ from limbeck.models.store import (
 )
 from limbeck.models.tensors import load_tensors
 from limbeck.objectives.flow import draw_time, interpolate, velocity_target
-from limbeck.stages.denoisers import check_denoiser, open_student
+from limbeck.stages.denoisers import check_denoiser, check_student, open_student
 from limbeck.training.batches import micro_batches
 from limbeck.training.distributed import device, world
 from limbeck.training.loop import Learner, StepOutput, train
@@ -41,7 +41,7 @@ def run(ctx: StageContext) -> StageResult:
     on = device()
     denoiser = prepared(seeded_build(seed, lambda: build_denoiser(spec.model)), training, on)
     learner = Learner("denoiser", {"model": denoiser}, training.optimizer, training.steps, training.ema_decay)
-    trained_before = _continue_from(ctx, learner) if "initial" in ctx.inputs else 0
+    trained_before = _continue_from(ctx, learner, features) if "initial" in ctx.inputs else 0
 
     held_out = held_out_count(len(features))
     count = len(features) - held_out
@@ -54,9 +54,7 @@ def run(ctx: StageContext) -> StageResult:
         loss, seen = torch.zeros((), device=on), list[int]()
         for positions, share in micro_batches(training, step):
             chosen = shuffled(seed, "order", positions, count)
-            batch = features.batch(chosen).without_captions(
-                uniform(seed, "caption dropout", positions) < training.caption_dropout
-            )
+            batch, _ = drop_text(features.batch(chosen), features.text_parts, training, positions)
             batch = batch.to(on)
             t_B = draw_time(spec.time, seed, "t", positions).to(on)
             noise = normal(seed, "noise", positions, features.latent_shape).to(on)
@@ -91,6 +89,7 @@ def run(ctx: StageContext) -> StageResult:
     card = DenoiserCard(
         config=spec.model,
         text=spec.text,
+        text_digest=features.text_digest,
         time=spec.time,
         trained=Trained(stage="pretrain", steps=trained_before + training.steps),
     )
@@ -106,7 +105,7 @@ def run(ctx: StageContext) -> StageResult:
     return StageResult(metrics={"parameters": float(parameters), **trained, **final})
 
 
-def _continue_from(ctx: StageContext, learner: Learner) -> int:
+def _continue_from(ctx: StageContext, learner: Learner, features: FeatureSet) -> int:
     """Loads the initial denoiser; returns the steps it was trained for.
 
     With `carry_optimizer` the raw weights, their EMA and the optimizer go on as if nothing had
@@ -114,7 +113,8 @@ def _continue_from(ctx: StageContext, learner: Learner) -> int:
     """
     spec: PretrainSpec = ctx.spec
     folder = ctx.input("initial")
-    card = open_student(ctx, "initial").card
+    initial = open_student(ctx, "initial")
+    card = initial.card
     if card.config != spec.model:
         raise StageFailure(
             "bad_input",
@@ -125,6 +125,7 @@ def _continue_from(ctx: StageContext, learner: Learner) -> int:
         raise StageFailure(
             "bad_input", "the initial denoiser was taken to few steps; pretrain needs one that was not"
         )
+    check_student(initial, features)
     denoiser, ema = learner.modules["model"], learner.ema["model"]
     averaged = load_tensors(folder / "ema.safetensors")
     if spec.carry_optimizer:
