@@ -104,7 +104,8 @@ export const WordTextConfig = z
 export const SnapgenTextConfig = z
   .strictObject({
     encoder: z.literal('snapgen'),
-    width: count('channels of a token: Gemma-2-2b 2304', 16_384).default(2304),
+    width: count('channels of a token: Gemma-2-2b 2304, CLIP-L alone 768', 16_384).default(2304),
+    clip: z.enum(['l', 'l+g']).default('l+g').describe('l: CLIP-L alone, as in the ImageNet study'),
     gemma_tokens: z
       .int()
       .min(0)

@@ -57,6 +57,12 @@ export const ExtractFeaturesSpec = z
   .strictObject({
     kind: z.literal('extract_features'),
     student_text: StudentTextConfig,
+    teacher_text: z
+      .boolean()
+      .default(true)
+      .describe(
+        "also keep the teacher's text (2.7 MB a caption for SD3.5); training without a teacher needs none",
+      ),
     samples_per_shard: count('samples a shard', 100_000).default(1000),
     batch_size: count('images a forward', 4096).default(64),
     quarantine_share: share('largest share of corrupt samples; above it the stage fails').default(0.01),

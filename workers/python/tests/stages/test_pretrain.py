@@ -133,6 +133,18 @@ def test_a_second_leg_carries_the_optimizer_and_the_average(tmp_path: Path, inpu
     assert outputs[0] != outputs[1]
 
 
+def test_training_grows_from_one_resolution_to_the_next(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    """256 -> 512 -> 1024 px: the weights carry over whole, only the rotary tables are rebuilt."""
+    small = toy.STUDENT.model_copy(update={"latent_size": 4})
+    initial = toy.write_student(tmp_path / "small", small)
+    ctx = toy.context(tmp_path / "work", spec(1, **UNET), {**inputs, "initial": initial})
+    pretrain.run(ctx)
+    card = load_card(ctx.output)
+    assert card.config == toy.STUDENT and card.trained.steps == 6
+    before, after = (weights(folder)["raw.safetensors"] for folder in (initial, ctx.output))
+    assert len(before) == len(after) and before != after
+
+
 def test_bad_initial_denoisers_are_refused(tmp_path: Path, inputs: dict[str, Path]) -> None:
     cases = {
         "another configuration": (toy.write_student(tmp_path / "unet"), {}),

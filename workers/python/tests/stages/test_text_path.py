@@ -16,7 +16,7 @@ from limbeck.contracts.context import StageFailure
 from limbeck.contracts.generated import Sd3Config, SnapgenTextConfig, TrainingConfig
 from limbeck.data.features import FeatureBatch, FeatureSet, TextPart, drop_text
 from limbeck.data.images import ImageSet
-from limbeck.data.shards import ShardDataset
+from limbeck.data.shards import DataError, ShardDataset
 from limbeck.models.sd3 import build_sd3
 from limbeck.models.store import load_card, write_component
 from limbeck.models.text import load_text_encoder, open_student_text
@@ -116,6 +116,31 @@ def test_a_snapshot_without_the_students_encoders_says_so(tmp_path: Path, inputs
     with pytest.raises(StageFailure, match=r"lacks gemma/config.json; it holds: .*text_encoder") as caught:
         extract_features.run(toy.context(tmp_path, spec, given))
     assert caught.value.reason == "bad_input"
+
+
+def test_text_of_the_teacher_is_kept_only_where_it_is_wanted(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    """Task-only training stores 2.7 MB a caption less, and needs no T5 in its snapshot."""
+    bare = toy.write_autoencoder(tmp_path / "bare")
+    given = {**inputs, "snapshot": bare}
+    spec = {"kind": "extract_features", "student_text": TEXT, "teacher_text": False}
+    ctx = toy.context(tmp_path / "features", spec, given)
+    extract_features.run(ctx)
+    assert len(FeatureSet.load(ctx.output, "student")) == 24
+    with pytest.raises(DataError, match="lacks teacher_text; it has"):
+        FeatureSet.load(ctx.output, "teacher")
+    samples = {"component": "transformer", "samples": 2, "steps": 2, "guidance_scale": 1}
+    with pytest.raises(StageFailure, match="teacher_samples need the teacher's text"):
+        extract_features.run(toy.context(tmp_path / "no", {**spec, "teacher_samples": samples}, given))
+
+
+def test_clip_l_alone_is_the_imagenet_models_text(inputs: dict[str, Path]) -> None:
+    config = SnapgenTextConfig(encoder="snapgen", clip="l", width=toy_text.CLIP_L, gemma_tokens=0)
+    alone = open_student_text(config, inputs["student_snapshot"])
+    both = open_student_text(SnapgenTextConfig.model_validate(TEXT), inputs["student_snapshot"])
+    tokens, pooled = alone.encode(["a red circle"])
+    joined, joined_pooled = both.encode(["a red circle"])
+    assert torch.equal(tokens, joined[:, :77, : toy_text.CLIP_L])
+    assert torch.equal(pooled, joined_pooled[:, : toy_text.CLIP_L])
 
 
 PARTS = [

@@ -127,7 +127,11 @@ class SnapgenTextConfig(BaseModel):
     encoder: Literal["snapgen"] = "snapgen"
     width: Annotated[int, Field(ge=1, le=16384)] = 2304
     """
-    channels of a token: Gemma-2-2b 2304
+    channels of a token: Gemma-2-2b 2304, CLIP-L alone 768
+    """
+    clip: Literal["l", "l+g"] = "l+g"
+    """
+    l: CLIP-L alone, as in the ImageNet study
     """
     gemma_tokens: Annotated[int, Field(ge=0, le=512)] = 256
     """
@@ -1185,6 +1189,10 @@ class ExtractFeaturesSpec(BaseModel):
     )
     kind: Literal["extract_features"] = "extract_features"
     student_text: WordTextConfig | SnapgenTextConfig
+    teacher_text: bool = True
+    """
+    also keep the teacher's text (2.7 MB a caption for SD3.5); training without a teacher needs none
+    """
     samples_per_shard: Annotated[int, Field(ge=1, le=100000)] = 1000
     """
     samples a shard

@@ -93,9 +93,11 @@ class _Encoder:
 
 
 class _ClipPair:
-    """CLIP-L and CLIP-G as SD3 joins them."""
+    """CLIP-L and CLIP-G as SD3 joins them; or CLIP-L by itself."""
 
-    def __init__(self, snapshot: Path, dtype: torch.dtype, device: torch.device | str) -> None:
+    def __init__(
+        self, snapshot: Path, dtype: torch.dtype, device: torch.device | str, *, alone: bool = False
+    ) -> None:
         self.encoders = [
             _Encoder(
                 snapshot,
@@ -105,7 +107,7 @@ class _ClipPair:
                 dtype,
                 device,
             )
-            for suffix in ("", "_2")
+            for suffix in (("",) if alone else ("", "_2"))
         ]
         configs = [encoder.model.config for encoder in self.encoders]
         self.widths = [int(config.hidden_size) for config in configs]
@@ -123,16 +125,19 @@ class _ClipPair:
         return F.pad(joined_BND, (0, width - joined_BND.shape[-1])), torch.cat(pooled, dim=-1)
 
     def parts(self) -> list[TextPart]:
-        (first, second), (pooled, pooled_2) = self.widths, self.pooled_widths
-        return [
-            TextPart(name="clip_l", tokens=(0, CLIP_TOKENS), channels=(0, first), pooled=(0, pooled)),
-            TextPart(
-                name="clip_g",
-                tokens=(0, CLIP_TOKENS),
-                channels=(first, first + second),
-                pooled=(pooled, pooled + pooled_2),
-            ),
-        ]
+        found, channel, pooled = list[TextPart](), 0, 0
+        sizes = zip(("clip_l", "clip_g"), self.widths, self.pooled_widths, strict=False)
+        for name, width, pooled_width in sizes:
+            found.append(
+                TextPart(
+                    name=name,
+                    tokens=(0, CLIP_TOKENS),
+                    channels=(channel, channel + width),
+                    pooled=(pooled, pooled + pooled_width),
+                )
+            )
+            channel, pooled = channel + width, pooled + pooled_width
+        return found
 
     def check_width(self, width: int, of: str) -> None:
         if sum(self.widths) > width:
@@ -213,7 +218,7 @@ class SnapgenTextEncoder:
     ) -> None:
         self.config = config
         self.width = config.width
-        self._clip = _ClipPair(snapshot, dtype, device)
+        self._clip = _ClipPair(snapshot, dtype, device, alone=config.clip == "l")
         self._clip.check_width(self.width, "the student's text")
         self._gemma = (
             _Encoder(snapshot, "gemma", "tokenizer_gemma", Gemma2Model, dtype, device)

@@ -45,6 +45,11 @@ def open_teacher(
 def check_student(student: LoadedDenoiser, features: FeatureSet) -> None:
     """The student takes the features' latents and text states, and was trained on text of this kind."""
     check_denoiser("the student", student.card.config, features)
+    check_text(student, features)
+
+
+def check_text(student: LoadedDenoiser, features: FeatureSet) -> None:
+    """The student was trained on text of the encoders that made the features', as far as both tell."""
     trained, found = student.card.text_digest, features.text_digest
     if trained and found and trained != found:
         raise StageFailure(

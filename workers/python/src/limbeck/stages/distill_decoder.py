@@ -34,7 +34,7 @@ def run(ctx: StageContext) -> StageResult:
     spec: DistillDecoderSpec = ctx.spec
     training, seed = spec.training, spec.training.seed
     refuse_micro_batches(training, spec.kind)
-    features = FeatureSet.load(ctx.input("features"), "teacher")
+    features = FeatureSet.load(ctx.input("features"), "student")
     images = _Images(features, ImageSet.load(ctx.input("dataset")))
     decoder = _build(spec, seed)
     _check(decoder, features, images)

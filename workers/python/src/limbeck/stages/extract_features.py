@@ -38,16 +38,16 @@ def run(ctx: StageContext) -> StageResult:
     spec: ExtractFeaturesSpec = ctx.spec
     snapshot = ctx.input("snapshot")
     student_snapshot = ctx.input("student_snapshot") if "student_snapshot" in ctx.inputs else snapshot
-    autoencoder, student, teacher_text, teacher = _open(snapshot, student_snapshot, spec)
+    autoencoder, encoders, teacher = _open(snapshot, student_snapshot, spec)
     images = ImageSet.load(ctx.input("dataset"), spec.quarantine_share)
-    _refuse_over_budget(spec, images, autoencoder, student, teacher_text)
+    _refuse_over_budget(spec, images, autoencoder, encoders)
     wanted = spec.teacher_samples.samples if spec.teacher_samples else 0
     if wanted > len(images):
         raise StageFailure("bad_config", f"teacher_samples asks for {wanted}, the data set has {len(images)}")
 
     # Pure functions of the inputs: an attempt that was killed starts over.
     shutil.rmtree(ctx.output)
-    attributes = _attributes(spec, snapshot, autoencoder, student, teacher_text)
+    attributes = _attributes(spec, snapshot, autoencoder, encoders)
     with ShardWriter(ctx.output, spec.samples_per_shard, attributes) as writer:
         for key, reason in images.quarantined.items():
             writer.quarantine(key, reason)
@@ -56,17 +56,17 @@ def run(ctx: StageContext) -> StageResult:
             places = range(first, min(first + spec.batch_size, len(images)))
             captions = images.captions(places)
             columns: Arrays = {"latent": _half(autoencoder.encode(to_unit(images[places]).to(device())))}
-            for role, encoder in (("student", student), ("teacher", teacher_text)):
+            for role, encoder in encoders.items():
                 tokens_BND, pooled_BP = encoder.encode(captions)
                 columns |= {f"{role}_text": _half(tokens_BND), f"{role}_pooled": _half(pooled_BP)}
             rows = [{name: values[row] for name, values in columns.items()} for row in range(len(places))]
-            for role, encoder in (("student", student), ("teacher", teacher_text)):
+            for role, encoder in encoders.items():
                 if encoder.cut:
                     for row in rows:
                         row[f"{role}_text"] = without_padding(row[f"{role}_text"])
             sampled = [place for place in places if place < wanted]
             if teacher is not None and spec.teacher_samples is not None and sampled:
-                ends = _teacher_ends(teacher, spec.teacher_samples, teacher_text, captions, sampled)
+                ends = _teacher_ends(teacher, spec.teacher_samples, encoders["teacher"], captions, sampled)
                 for row, (place, end) in enumerate(zip(sampled, ends, strict=True)):
                     rows[row] |= {"sample": end, "noise_position": np.array([place])}
             for place, row in zip(places, rows, strict=True):
@@ -89,18 +89,21 @@ def run(ctx: StageContext) -> StageResult:
 
 def _open(
     snapshot: Path, student_snapshot: Path, spec: ExtractFeaturesSpec
-) -> tuple[FrozenAutoencoder, TextEncoder, TextEncoder, FrozenTeacher | None]:
+) -> tuple[FrozenAutoencoder, dict[str, TextEncoder], FrozenTeacher | None]:
+    """(autoencoder, text encoders by role, the teacher where its samples are asked)."""
+    component = spec.teacher_samples.component if spec.teacher_samples else None
+    if component and not spec.teacher_text:
+        raise StageFailure("bad_config", "teacher_samples need the teacher's text, and teacher_text is false")
+    on = device()
+    # What is stored is half precision: on a GPU the encoders (T5-XXL 4.8 B) compute in it, too.
+    dtype = torch.bfloat16 if on.type == "cuda" else torch.float32
     try:
-        component = spec.teacher_samples.component if spec.teacher_samples else None
-        on = device()
-        # What is stored is half precision: on a GPU the encoders (T5-XXL 4.8 B) compute in it, too.
-        dtype = torch.bfloat16 if on.type == "cuda" else torch.float32
-        return (
-            FrozenAutoencoder.load(snapshot).to(on),
-            open_student_text(spec.student_text, student_snapshot, dtype, on),
-            load_text_encoder(snapshot, dtype, on),
-            FrozenTeacher.load(snapshot, component, dtype, on) if component else None,
-        )
+        autoencoder = FrozenAutoencoder.load(snapshot).to(on)
+        encoders = {"student": open_student_text(spec.student_text, student_snapshot, dtype, on)}
+        if spec.teacher_text:
+            encoders["teacher"] = load_text_encoder(snapshot, dtype, on)
+        teacher = FrozenTeacher.load(snapshot, component, dtype, on) if component else None
+        return autoencoder, encoders, teacher
     except (FileNotFoundError, ValueError, OSError) as error:
         raise StageFailure("bad_input", f"input 'snapshot': {error}") from error
 
@@ -137,15 +140,14 @@ def _refuse_over_budget(
     spec: ExtractFeaturesSpec,
     images: ImageSet,
     autoencoder: FrozenAutoencoder,
-    student: TextEncoder,
-    teacher: TextEncoder,
+    encoders: dict[str, TextEncoder],
 ) -> None:
     """Fails before anything is computed when the cache would not fit (19.9 MB a tapped layer and sample
     at 1024 px is why features of layers are never cached, training.md F.4)."""
     edge = images.pixels_NHWC.shape[1] // autoencoder.factor
     latent = 2 * autoencoder.latent_channels * edge * edge
     # Text that is stored without its padding is counted as if captions filled it.
-    text = sum(2 * (encoder.width * encoder.tokens + encoder.pooled_width) for encoder in (student, teacher))
+    text = sum(2 * (e.width * e.tokens + e.pooled_width) for e in encoders.values())
     samples = spec.teacher_samples.samples if spec.teacher_samples else 0
     total = len(images) * (latent + text + SAMPLE_OVERHEAD) + samples * latent
     if total > spec.budget_bytes:
@@ -167,15 +169,13 @@ def _attributes(
     spec: ExtractFeaturesSpec,
     snapshot: Path,
     autoencoder: FrozenAutoencoder,
-    student: TextEncoder,
-    teacher: TextEncoder,
+    encoders: dict[str, TextEncoder],
 ) -> dict[str, Any]:
     return {
         "kind": KIND,
         "snapshot": snapshot_digest(snapshot),
         "latent": {"shift": autoencoder.shift, "scale": autoencoder.scale, "factor": autoencoder.factor},
-        "student_text": _about(student),
-        "teacher_text": _about(teacher),
+        **{f"{role}_text": _about(encoder) for role, encoder in encoders.items()},
         "teacher_samples": spec.teacher_samples.model_dump() if spec.teacher_samples else None,
     }
 

@@ -7,7 +7,7 @@ Output: a denoiser tree with raw and EMA weights and the optimizer's state.
 import torch
 
 from limbeck.contracts.context import StageContext, StageFailure
-from limbeck.contracts.generated import PretrainSpec, StageResult
+from limbeck.contracts.generated import PretrainSpec, Sd3Config, StageResult, UnetConfig
 from limbeck.data.features import FeatureSet, drop_text
 from limbeck.data.randomness import normal, shuffled
 from limbeck.models.store import (
@@ -19,7 +19,7 @@ from limbeck.models.store import (
 )
 from limbeck.models.tensors import load_tensors
 from limbeck.objectives.flow import draw_time, interpolate, velocity_target
-from limbeck.stages.denoisers import check_denoiser, check_student, open_student
+from limbeck.stages.denoisers import check_denoiser, check_text, open_student
 from limbeck.training.batches import micro_batches
 from limbeck.training.distributed import device, world
 from limbeck.training.loop import Learner, StepOutput, train
@@ -105,6 +105,14 @@ def run(ctx: StageContext) -> StageResult:
     return StageResult(metrics={"parameters": float(parameters), **trained, **final})
 
 
+def _resized(config: UnetConfig | Sd3Config, model: UnetConfig | Sd3Config) -> UnetConfig | Sd3Config:
+    """A UNet at the resolution of another: no weight depends on it, and the rotary tables are rebuilt
+    in token units. So training grows from 256 to 512 to 1024 px. (SD3's position table does depend on it.)"""
+    if isinstance(config, UnetConfig) and isinstance(model, UnetConfig):
+        return config.model_copy(update={"latent_size": model.latent_size})
+    return config
+
+
 def _continue_from(ctx: StageContext, learner: Learner, features: FeatureSet) -> int:
     """Loads the initial denoiser; returns the steps it was trained for.
 
@@ -115,7 +123,7 @@ def _continue_from(ctx: StageContext, learner: Learner, features: FeatureSet) ->
     folder = ctx.input("initial")
     initial = open_student(ctx, "initial")
     card = initial.card
-    if card.config != spec.model:
+    if _resized(card.config, spec.model) != spec.model:
         raise StageFailure(
             "bad_input",
             f"the initial denoiser has another configuration: {card.config.model_dump_json()}, "
@@ -125,7 +133,7 @@ def _continue_from(ctx: StageContext, learner: Learner, features: FeatureSet) ->
         raise StageFailure(
             "bad_input", "the initial denoiser was taken to few steps; pretrain needs one that was not"
         )
-    check_student(initial, features)
+    check_text(initial, features)
     denoiser, ema = learner.modules["model"], learner.ema["model"]
     averaged = load_tensors(folder / "ema.safetensors")
     if spec.carry_optimizer:
