@@ -1,4 +1,5 @@
 import type { Overrides, Recipe, RecipeStage, StageSpec } from '@limbeck/contracts'
+import { fitIssues } from './fit.ts'
 import { applyOverrides, type RecipeIssue } from './overrides.ts'
 import { fail, ok, type Result } from './result.ts'
 import { STAGE_INPUTS } from './stage-kinds.ts'
@@ -41,6 +42,8 @@ export function planRun(recipe: Recipe, overrides: Overrides): Result<Plan, Reci
     ...referenceIssues(effective.value),
   ]
   if (issues.length === 0) issues.push(...cycleIssues(planned))
+  // What does not even connect is told first: a fit of stages presumes their inputs.
+  if (issues.length === 0) issues.push(...fitIssues(effective.value))
   if (issues.length > 0) return fail(issues)
   const assets = new Set(
     stages.flatMap((stage) => Object.values(stage.inputs).map(assetOf)).filter((name) => name !== null),
