@@ -69,7 +69,7 @@ def measure(preset: Preset) -> ModelCost:
     """
     with torch.device("meta"), torch.no_grad():
         try:
-            model, forward = _build(preset)
+            model, forward = build(preset)
         except PresetError:
             raise
         except ValueError as error:
@@ -115,18 +115,18 @@ def _stage(model: nn.Module, name: str) -> str:
     return f"{STAGES[child]}.{rest.split('.')[0]}" if listed else STAGES[child]
 
 
-def _build(preset: Preset) -> tuple[nn.Module, Callable[[], object]]:
-    """The model on the current device, and one call of it."""
+def build(preset: Preset) -> tuple[nn.Module, Callable[[], object]]:
+    """The model with fresh weights on the current device, and one call of it for one image."""
     config, size, tokens = preset.model, preset.latent_edge, preset.text_tokens or 0
     match config:
         case UnetConfig():
             unet = EfficientUNet(config)
-            x_BCHW = torch.empty(1, config.latent_channels, size, size)
-            text_BND = torch.empty(1, tokens, config.context_width)
-            return unet, lambda: unet(x_BCHW, torch.empty(1), text_BND)
+            x_BCHW = torch.ones(1, config.latent_channels, size, size)
+            text_BND = torch.ones(1, tokens, config.context_width)
+            return unet, lambda: unet(x_BCHW, torch.ones(1), text_BND)
         case TinyDecoderConfig():
             decoder = TinyDecoder(config)
-            return decoder, lambda: decoder(torch.empty(1, config.latent_channels, size, size))
+            return decoder, lambda: decoder(torch.ones(1, config.latent_channels, size, size))
         case Sd3Config():
             return _sd3(config, tokens)
         case PublishedUnet():
@@ -141,10 +141,10 @@ def _sd3(config: Sd3Config, tokens: int) -> tuple[nn.Module, Callable[[], object
         raise PresetError(f"latent_size {size} is no multiple of patch {config.patch}")
     transformer = build_transformer(config)
     inputs = {
-        "hidden_states": torch.empty(1, config.latent_channels, size, size),
-        "encoder_hidden_states": torch.empty(1, tokens, config.joint_width),
-        "pooled_projections": torch.empty(1, config.pooled_width),
-        "timestep": torch.empty(1),
+        "hidden_states": torch.ones(1, config.latent_channels, size, size),
+        "encoder_hidden_states": torch.ones(1, tokens, config.joint_width),
+        "pooled_projections": torch.ones(1, config.pooled_width),
+        "timestep": torch.ones(1),
     }
     return transformer, lambda: transformer(**inputs)
 
@@ -160,7 +160,7 @@ def _published(config: PublishedUnet, size: int, tokens: int) -> tuple[nn.Module
     # SDXL's time embedding takes pooled text and six numbers: original size, corner of the crop, target size.
     sizes = 6
     pooled = published["projection_class_embeddings_input_dim"] - sizes * published["addition_time_embed_dim"]
-    condition = {"text_embeds": torch.empty(1, pooled), "time_ids": torch.empty(1, sizes)}
-    x_BCHW = torch.empty(1, published["in_channels"], size, size)
-    text_BND = torch.empty(1, tokens, published["cross_attention_dim"])
-    return unet, lambda: unet(x_BCHW, torch.empty(1), text_BND, added_cond_kwargs=condition)
+    condition = {"text_embeds": torch.ones(1, pooled), "time_ids": torch.ones(1, sizes)}
+    x_BCHW = torch.ones(1, published["in_channels"], size, size)
+    text_BND = torch.ones(1, tokens, published["cross_attention_dim"])
+    return unet, lambda: unet(x_BCHW, torch.ones(1), text_BND, added_cond_kwargs=condition)
