@@ -9,6 +9,7 @@ import { registerModel } from './commands/model.ts'
 import { registerRecipes } from './commands/recipes.ts'
 import { registerReleases } from './commands/releases.ts'
 import { registerRuns } from './commands/runs.ts'
+import { registerSnapshots } from './commands/snapshots.ts'
 import { registerStatus } from './commands/status.ts'
 import { registerStudy } from './commands/study.ts'
 import { registerUp } from './commands/up.ts'
@@ -25,6 +26,7 @@ for (const register of [
   registerRecipes,
   registerReleases,
   registerModel,
+  registerSnapshots,
   registerStudy,
   registerWorker,
   registerUp,

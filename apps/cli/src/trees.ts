@@ -17,6 +17,14 @@ interface Blob {
 }
 
 const BLOBS_A_REQUEST = 200
+/** Presigned addresses expire: what is asked for at once must be sent before. */
+const BYTES_A_REQUEST = 2e9
+/** The server hashes what arrived: at 20 MB/s in the worst case, after five minutes for whatever else it does. */
+const VERIFY_MS = 300_000
+const VERIFY_BYTES_PER_MS = 20_000
+
+/** Called after each request with the bytes stored so far, those that were there already included. */
+export type UploadProgress = (done: number, total: number) => void
 
 async function fileDigest(path: string): Promise<string> {
   const hash = createHash('sha256')
@@ -75,14 +83,38 @@ export async function packTree(folder: string): Promise<{ digest: string; blobs:
 }
 
 /** Stores a folder as a tree artifact and waits until the server has hashed it. @returns its digest. */
-export async function uploadTree(client: ApiClient, folder: string): Promise<string> {
+export async function uploadTree(
+  client: ApiClient,
+  folder: string,
+  progress: UploadProgress = () => {},
+): Promise<string> {
   const { digest, blobs } = await packTree(folder)
   const distinct = [...new Map(blobs.map((blob) => [blob.sha256, blob])).values()]
-  for (let start = 0; start < distinct.length; start += BLOBS_A_REQUEST) {
-    await uploadBlobs(client, distinct.slice(start, start + BLOBS_A_REQUEST))
+  const total = bytesOf(distinct)
+  let done = 0
+  for (const part of requests(distinct)) {
+    await uploadBlobs(client, part)
+    done += bytesOf(part)
+    progress(done, total)
   }
-  await verified(client, digest)
+  await verified(client, digest, VERIFY_MS + total / VERIFY_BYTES_PER_MS)
   return digest
+}
+
+const bytesOf = (blobs: Blob[]): number => blobs.reduce((sum, blob) => sum + blob.size, 0)
+
+/** In order, as many as one request may hold; a blob larger than that travels alone. */
+function* requests(blobs: Blob[]): Generator<Blob[]> {
+  let part: Blob[] = []
+  for (const blob of blobs) {
+    const full = part.length === BLOBS_A_REQUEST || bytesOf(part) + blob.size > BYTES_A_REQUEST
+    if (full && part.length > 0) {
+      yield part
+      part = []
+    }
+    part.push(blob)
+  }
+  yield part
 }
 
 async function uploadBlobs(client: ApiClient, blobs: Blob[]): Promise<void> {
@@ -111,8 +143,8 @@ async function putPart(url: string, body: Uint8Array<ArrayBuffer>): Promise<stri
   return etag
 }
 
-async function verified(client: ApiClient, digest: string): Promise<void> {
-  const deadline = Date.now() + 300_000
+async function verified(client: ApiClient, digest: string, patienceMs: number): Promise<void> {
+  const deadline = Date.now() + patienceMs
   for (;;) {
     try {
       await client.get(`/v1/artifacts/${digest}`, ArtifactView)
@@ -122,7 +154,9 @@ async function verified(client: ApiClient, digest: string): Promise<void> {
         error instanceof ApiError && (error.code === 'not_found' || error.code === 'artifact_not_verified')
       if (!waiting) throw error
       if (Date.now() > deadline)
-        throw new Error(`artifact ${digest} was not verified within 300 s; is the orchestrator up?`)
+        throw new Error(
+          `artifact ${digest} was not verified within ${Math.round(patienceMs / 1000)} s; is the orchestrator up?`,
+        )
     }
     await sleep(200)
   }
