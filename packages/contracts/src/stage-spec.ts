@@ -179,6 +179,12 @@ export const LaddConfig = z
     head_channels: count('width of a head; SD3.5 256', 2048),
     head_optimizer: OptimizerConfig,
     loss: z.enum(['hinge', 'softplus']).default('hinge'),
+    renoise: z
+      .enum(['logit_normal', 'next_grid_time'])
+      .default('logit_normal')
+      .describe(
+        "the discriminator's t: drawn (LADD), or the next lower step time behind the generator's, 0 behind the last (diffusion GANs)",
+      ),
     renoise_mean: z.number().min(-3).max(3).default(1).describe("logit-normal mean of the discriminator's t"),
     renoise_std: positive("logit-normal deviation of the discriminator's t").default(1),
     r1_weight: z.number().min(0).default(0.1).describe('R1 on the head inputs'),
@@ -196,6 +202,16 @@ export const DistillStepsSpec = z
     grids: z
       .record(z.string().regex(/^[1-9][0-9]?$/), z.array(z.number().min(0).max(1)).min(1).max(64))
       .describe('step times from noise to data by number of steps, without the closing 0; each is trained'),
+    time_phases: z
+      .array(
+        z.strictObject({
+          until: share('of the updates; the phase ends there'),
+          weights: z.array(z.number().min(0)).min(1).max(128).describe('of the distinct step times, falling'),
+        }),
+      )
+      .max(16)
+      .default([])
+      .describe('how often each step time is trained, phase by phase; behind the last: equally often'),
     training: TrainingConfig.describe('steps count generator updates'),
     feature_component: z.enum(['transformer', 'transformer_turbo']).default('transformer_turbo'),
     ...frozenTeacher,

@@ -29,6 +29,7 @@ export function fitIssues(recipe: Recipe): RecipeIssue[] {
       ...textIssues(stages, stage),
       ...parentIssues(stages, stage),
       ...gridIssues(stages, stage),
+      ...phaseIssues(stage),
     ])
     .concat(latentIssues(stages))
 }
@@ -183,6 +184,23 @@ function gridIssues(stages: Stages, stage: RecipeStage): RecipeIssue[] {
           },
         ]
   })
+}
+
+/** Phases say how often each distinct step time is trained. */
+function phaseIssues(stage: RecipeStage): RecipeIssue[] {
+  const { spec } = stage
+  if (spec.kind !== 'distill_steps') return []
+  const times = new Set(Object.values(spec.grids).flat()).size
+  return spec.time_phases.flatMap(({ weights }, index) =>
+    weights.length === times
+      ? []
+      : [
+          {
+            path: `${stage.name}.time_phases.${index}.weights`,
+            message: `holds ${weights.length} weights; the grids have ${times} distinct times`,
+          },
+        ],
+  )
 }
 
 const evenGrid = (steps: number, shift: number): number[] =>

@@ -68,6 +68,12 @@ describe('a recipe whose stages do not fit is refused before anything runs', () 
       /samples on \[1,0.9,0.75,0.5\]; the model is trained on .*"4":\[1,0.75,0.5,0.25\]/,
     ],
     [
+      'phases of another number of step times',
+      { 'few_step.time_phases': [{ until: 0.5, weights: [0.5, 0.5] }] },
+      'few_step.time_phases.0.weights',
+      /holds 2 weights; the grids have 8 distinct times/,
+    ],
+    [
       'parts that do not divide the batch',
       { 'distill.training.micro_batch': 12 },
       'distill.training.micro_batch',

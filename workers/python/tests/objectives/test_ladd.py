@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch import nn
@@ -17,6 +19,23 @@ from limbeck.objectives.ladd import (
 def config(**changes: object) -> LaddConfig:
     optimizer = OptimizerConfig(kind="adamw", learning_rate=1e-3)
     return LaddConfig(**{"taps": [0], "head_channels": 8, "head_optimizer": optimizer, **changes})
+
+
+TIMES = torch.tensor([1.0, 0.75, 0.5, 0.25])
+
+
+def renoise_time(
+    chosen: LaddConfig, shift: float, positions: Sequence[int], t_B: torch.Tensor | None = None
+) -> torch.Tensor:
+    at = torch.ones(len(positions)) if t_B is None else t_B
+    return draw_renoise_time(chosen, shift, 0, positions, at, TIMES)
+
+
+def test_the_neighbouring_level_is_the_samplers_next_one() -> None:
+    t_B = torch.tensor([0.25, 1.0, 0.5, 0.75, 0.25])
+    found = renoise_time(config(renoise="next_grid_time"), 3.0, range(5), t_B)
+    # Behind the last step there is data; the shift is in the grid already.
+    assert found.tolist() == [0.0, 0.75, 0.25, 0.5, 0.0]
 
 
 def test_hinge_starts_at_two_and_rewards_separation() -> None:
@@ -51,8 +70,8 @@ def test_each_tap_weighs_the_same_whatever_its_size() -> None:
 
 def test_fake_and_real_get_the_same_time_and_noise() -> None:
     positions = range(5, 9)
-    t_B = draw_renoise_time(config(), 1.0, 0, positions)
-    assert torch.equal(t_B, draw_renoise_time(config(), 1.0, 0, positions))
+    t_B = renoise_time(config(), 1.0, positions)
+    assert torch.equal(t_B, renoise_time(config(), 1.0, positions))
     fake, real = torch.zeros(4, 2, 3, 3), torch.ones(4, 2, 3, 3)
     difference = renoise(real, t_B, 0, positions) - renoise(fake, t_B, 0, positions)
     expected = (1 - t_B)[:, None, None, None].expand_as(difference)
@@ -60,18 +79,18 @@ def test_fake_and_real_get_the_same_time_and_noise() -> None:
 
 
 def test_draws_belong_to_the_sample_and_not_to_the_batch() -> None:
-    whole, part = (draw_renoise_time(config(), 1.0, 0, p) for p in (range(8), range(3, 6)))
+    whole, part = (renoise_time(config(), 1.0, p) for p in (range(8), range(3, 6)))
     assert torch.equal(whole[3:6], part)
     images = torch.zeros(8, 2, 3, 3)
     assert torch.equal(renoise(images, whole, 0, range(8))[3:6], renoise(images[3:6], part, 0, range(3, 6)))
 
 
 def test_renoising_follows_its_logit_normal() -> None:
-    t_B = draw_renoise_time(config(renoise_mean=1.0, renoise_std=1.0), 1.0, 0, range(4000))
+    t_B = renoise_time(config(renoise_mean=1.0, renoise_std=1.0), 1.0, range(4000))
     logits = torch.logit(t_B)
     assert float(logits.mean()) == pytest.approx(1.0, abs=0.06)
     assert float(logits.std()) == pytest.approx(1.0, abs=0.05)
-    assert float(draw_renoise_time(config(), 3.0, 0, range(100)).mean()) > float(t_B[:100].mean())
+    assert float(renoise_time(config(), 3.0, range(100)).mean()) > float(t_B[:100].mean())
 
 
 def test_r1_is_the_squared_gradient_at_the_inputs_per_token() -> None:

@@ -146,34 +146,76 @@ def source(inputs: dict[str, Path], **changes: object) -> FewStepSource:
 
 def test_generator_inputs_lie_on_the_union_of_the_grids_by_position(inputs: dict[str, Path]) -> None:
     drawn = source(inputs)
-    whole = drawn.draw(range(400))
+    whole = drawn.draw(range(400), 0)
     times, counts = whole.t_B.unique(return_counts=True)
     assert times.tolist() == [0.25, 0.5, 0.75, 1.0] and int(counts.min()) > 60
-    part = drawn.draw(range(17, 23))
+    part = drawn.draw(range(17, 23), 0)
     assert torch.equal(part.x_t, whole.x_t[17:23]) and torch.equal(part.t_B, whole.t_B[17:23])
 
 
+def test_step_times_are_trained_as_often_as_the_phase_says(inputs: dict[str, Path]) -> None:
+    """LADD's schedule above 512 px: the late half first, then mostly the first step (paper.md 5.2)."""
+    phases = [
+        {"until": 0.25, "weights": [0, 0, 0.5, 0.5]},
+        {"until": 0.75, "weights": [0.7, 0.1, 0.1, 0.1]},
+    ]
+    training = toy.training(100)
+    drawn = source(inputs, time_phases=phases, training=training)
+    positions = range(2000)
+
+    def shares(step: int) -> list[float]:
+        t_B = drawn.draw(positions, step).t_B
+        return [float((t_B == time).float().mean()) for time in (1.0, 0.75, 0.5, 0.25)]
+
+    assert shares(0) == shares(24) == pytest.approx([0, 0, 0.5, 0.5], abs=0.04)
+    assert shares(0)[:2] == [0, 0]
+    assert shares(25) == shares(74) == pytest.approx([0.7, 0.1, 0.1, 0.1], abs=0.04)
+    # Behind the last phase every time is as likely as without phases: the same draws.
+    plain = source(inputs, training=training).draw(positions, 75)
+    assert torch.equal(drawn.draw(positions, 75).t_B, plain.t_B)
+
+
+def test_the_jump_to_x0_is_compared_with_the_teachers(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    result = distill_steps.run(toy.context(tmp_path, spec(), inputs))
+    by_time = arrays(tmp_path, "validation/x0_psnr_db_by_grid_time")[-1]
+    # A velocity error weighs t in x0: the first step, last in the row, is furthest from the teacher.
+    assert len(by_time) == 4 and by_time[0] > by_time[-1]
+    assert result.metrics["validation_x0_psnr_db"] == pytest.approx(sum(by_time) / 4)
+
+
+def test_the_discriminator_may_look_at_the_neighbouring_level(
+    tmp_path: Path, inputs: dict[str, Path]
+) -> None:
+    outputs = []
+    for renoise in ("logit_normal", "next_grid_time"):
+        ctx = toy.context(tmp_path / renoise, spec(ladd=ladd(renoise=renoise)), inputs)
+        distill_steps.run(ctx)
+        outputs.append(weights(ctx.output)["raw.safetensors"])
+        assert all(value == value for value in scalars(ctx.workdir, "loss/adversarial"))
+    assert outputs[0] != outputs[1]
+
+
 def test_at_the_first_grid_time_the_input_is_pure_noise(inputs: dict[str, Path]) -> None:
-    drawn = source(inputs).draw(range(64))
+    drawn = source(inputs).draw(range(64), 0)
     first = drawn.t_B == 1.0
     noise = drawn.target + drawn.own.latent_BCHW  # e = v + x0
     torch.testing.assert_close(drawn.x_t[first], noise[first])
 
 
 def test_pairs_keep_their_noise_together_with_their_sample(inputs: dict[str, Path]) -> None:
-    drawn = source(inputs, target="teacher_samples").draw(range(8))
+    drawn = source(inputs, target="teacher_samples").draw(range(8), 0)
     noise, sample = FeatureSet.load(inputs["features"], "student").teacher_pairs(list(drawn.keys))
     torch.testing.assert_close(drawn.target, noise - sample)
     torch.testing.assert_close(drawn.x_t, interpolate(sample, noise, drawn.t_B))
     torch.testing.assert_close(data_from_velocity(drawn.x_t, drawn.target, drawn.t_B), sample)
     # Real stays data unless asked otherwise.
     assert torch.equal(drawn.real, drawn.own.latent_BCHW)
-    both = source(inputs, target="teacher_samples", real="teacher_samples").draw(range(8))
+    both = source(inputs, target="teacher_samples", real="teacher_samples").draw(range(8), 0)
     assert torch.equal(both.real, sample)
 
 
 def test_captions_are_never_dropped(inputs: dict[str, Path]) -> None:
-    drawn = source(inputs).draw(range(64))
+    drawn = source(inputs).draw(range(64), 0)
     assert bool((drawn.own.text_BND.abs().sum((1, 2)) > 0).all())
 
 
@@ -186,6 +228,21 @@ def test_captions_are_never_dropped(inputs: dict[str, Path]) -> None:
         ({"target": "none", "ladd": None}, "bad_config", "nothing would be trained"),
         ({"ladd": ladd(taps=[0, 7])}, "bad_config", r"taps must be distinct blocks 0\.\.1.*\[0, 7\]"),
         ({"ladd": ladd(taps=[1, 1])}, "bad_config", "taps must be distinct"),
+        (
+            {"time_phases": [{"until": 0.5, "weights": [1, 1]}]},
+            "bad_config",
+            r"time_phases.0.weights is \[1.0, 1.0\]; the grids have 4 distinct times",
+        ),
+        (
+            {"time_phases": [{"until": 0.5, "weights": [0, 0, 0, 0]}]},
+            "bad_config",
+            "one of them at least must be trained",
+        ),
+        (
+            {"time_phases": [{"until": until, "weights": [1, 1, 1, 1]} for until in (0.5, 0.5)]},
+            "bad_config",
+            "time_phases.1.until is 0.5; it must be above 0.5",
+        ),
         ({"feature_component": "transformer"}, "bad_input", "does not mark transformer as a few-step model"),
     ],
 )

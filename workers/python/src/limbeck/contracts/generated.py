@@ -283,6 +283,21 @@ GridsAdditionalProperty = TypeAliasType(
 )
 
 
+class TimePhase(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    until: Annotated[float, Field(ge=0.0, le=1.0)]
+    """
+    of the updates; the phase ends there
+    """
+    weights: Annotated[list[float], Field(max_length=128, min_length=1)]
+    """
+    of the distinct step times, falling
+    """
+
+
 class LaddConfig(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -302,6 +317,10 @@ class LaddConfig(BaseModel):
     """
     head_optimizer: OptimizerConfig
     loss: Literal["hinge", "softplus"] = "hinge"
+    renoise: Literal["logit_normal", "next_grid_time"] = "logit_normal"
+    """
+    the discriminator's t: drawn (LADD), or the next lower step time behind the generator's, 0 behind the last (diffusion GANs)
+    """
     renoise_mean: Annotated[float, Field(ge=-3.0, le=3.0)] = 1
     """
     logit-normal mean of the discriminator's t
@@ -939,6 +958,12 @@ class DistillStepsSpec(BaseModel):
     grids: dict[str, GridsAdditionalProperty]
     """
     step times from noise to data by number of steps, without the closing 0; each is trained
+    """
+    time_phases: Annotated[
+        list[TimePhase], Field(max_length=16, validate_default=True)
+    ] = []
+    """
+    how often each step time is trained, phase by phase; behind the last: equally often
     """
     training: TrainingConfig
     """

@@ -18,13 +18,25 @@ from limbeck.data.randomness import Positions, normal
 from limbeck.objectives.flow import interpolate, shift_time
 
 
-def draw_renoise_time(config: LaddConfig, shift: float, seed: int, positions: Positions) -> Tensor:
-    """t' of the discriminator [B]: logit-normal(renoise_mean, renoise_std), then the resolution's shift.
+def draw_renoise_time(
+    config: LaddConfig, shift: float, seed: int, positions: Positions, t_B: Tensor, times: Tensor
+) -> Tensor:
+    """t' of the discriminator [B], the same for fake and real.
 
-    High t' judges structure, low t' texture.
+    `logit_normal` (LADD): logit-normal(renoise_mean, renoise_std), then the resolution's shift; high t'
+    judges structure, low t' texture. `next_grid_time` (diffusion GANs, and one reading of SnapGen;
+    paper.md 5.1): the level that the sampler goes to from t, 0 behind the last.
+
+    Args:
+        t_B: the generator's step times.
+        times: all step times, falling.
     """
+    if config.renoise == "next_grid_time":
+        following = torch.cat([times[1:], times.new_zeros(1)]).to(t_B)
+        nearest = (t_B[:, None] - times.to(t_B)[None]).abs().argmin(dim=1)
+        return following[nearest]
     z = normal(seed, "ladd renoise t", positions)
-    return shift_time(torch.sigmoid(config.renoise_mean + config.renoise_std * z), shift)
+    return shift_time(torch.sigmoid(config.renoise_mean + config.renoise_std * z), shift).to(t_B.device)
 
 
 def renoise(x0_BCHW: Tensor, t_B: Tensor, seed: int, positions: Positions) -> Tensor:

@@ -33,12 +33,16 @@ Taps = dict[int, Tensor]
 class Adversary:
     """Heads on the frozen feature network, their learner, and the last batch's health.
 
+    Args:
+        times: step times of the generator, falling.
+
     Raises:
         StageFailure: bad_config, for taps that the teacher does not have.
     """
 
-    def __init__(self, spec: DistillStepsSpec, teacher: FrozenTeacher) -> None:
+    def __init__(self, spec: DistillStepsSpec, teacher: FrozenTeacher, times: Tensor) -> None:
         assert spec.ladd is not None
+        self.times = times
         self.config, self.teacher = spec.ladd, teacher
         self.seed, self.shift = spec.training.seed, spec.time.shift
         teacher_config = teacher.config
@@ -79,8 +83,11 @@ class Adversary:
 
     def features(self, draw: Draw, fake_BCHW: Tensor) -> Taps:
         """Head inputs of the re-noised fakes; with graph where the fakes have one."""
-        t_B = draw_renoise_time(self.config, self.shift, self.seed, draw.positions).to(draw.t_B.device)
+        t_B = self._renoise_time(draw)
         return self._taps(draw, fake_BCHW, t_B)
+
+    def _renoise_time(self, draw: Draw) -> Tensor:
+        return draw_renoise_time(self.config, self.shift, self.seed, draw.positions, draw.t_B, self.times)
 
     def _taps(self, draw: Draw, x0: Tensor, t_B: Tensor) -> Taps:
         x_t = renoise(x0, t_B, self.seed, draw.positions)
@@ -90,7 +97,7 @@ class Adversary:
 
     def train_heads(self, step: int, update: int, draw: Draw, fake_inputs: Taps) -> dict[str, Tensor]:
         """One update of the heads; returns the discriminator's health before it."""
-        t_B = draw_renoise_time(self.config, self.shift, self.seed, draw.positions).to(draw.t_B.device)
+        t_B = self._renoise_time(draw)
         with torch.no_grad():
             real_inputs = self._taps(draw, draw.real, t_B)
         pooled_BP = draw.theirs.pooled_BP
@@ -117,7 +124,7 @@ class Adversary:
 
     def generator_loss(self, draw: Draw, fake_inputs: Taps) -> Tensor:
         """Weighted adversarial loss of the generator under the heads as they are now."""
-        t_B = draw_renoise_time(self.config, self.shift, self.seed, draw.positions).to(draw.t_B.device)
+        t_B = self._renoise_time(draw)
         logits = self.heads(fake_inputs, t_B, draw.theirs.pooled_BP, self.size)
         return self.config.weight * generator_loss(self.config.loss, list(logits.values())).mean()
 

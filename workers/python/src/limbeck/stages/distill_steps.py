@@ -59,7 +59,7 @@ def run(ctx: StageContext) -> StageResult:
         grid_edges(times),
         spec.time.shift,
     )
-    adversary = Adversary(spec, teacher) if spec.ladd and teacher else None
+    adversary = Adversary(spec, teacher, source.times) if spec.ladd and teacher else None
     guard = (
         DiscriminatorGuard(
             denoiser,
@@ -83,14 +83,14 @@ def run(ctx: StageContext) -> StageResult:
     def step(step: int) -> StepOutput:
         if adversary is not None:
             for update in range(adversary.extra_updates):
-                draw = source.draw(adversary.positions(step, update, training.batch_size))
+                draw = source.draw(adversary.positions(step, update, training.batch_size), step)
                 with torch.no_grad():
                     fake = data_from_velocity(draw.x_t, velocity(draw), draw.t_B)
                 adversary.train_heads(step, update, draw, adversary.features(draw, fake))
             positions = adversary.positions(step, adversary.extra_updates, training.batch_size)
         else:
             positions = batch_positions(step, training.batch_size)[own_rows(training.batch_size)]
-        draw = source.draw(positions)
+        draw = source.draw(positions, step)
         velocity_BCHW = velocity(draw)
         scalars: dict[str, Tensor | float] = {}
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from limbeck.contracts.context import StageFailure
-from limbeck.contracts.generated import DistillStepsSpec
+from limbeck.contracts.generated import DistillStepsSpec, TimePhase
 from limbeck.data.features import FeatureBatch, FeatureSet
 from limbeck.data.randomness import Positions, normal, shuffled, uniform
 from limbeck.models.sd3 import FrozenTeacher
-from limbeck.objectives.flow import interpolate, velocity_target
+from limbeck.objectives.flow import data_from_velocity, interpolate, velocity_target
 from limbeck.stages.pretrain import held_out_count
 from limbeck.training.distributed import device
 
@@ -54,6 +54,8 @@ class FewStepSource:
         self.own, self.theirs = own, theirs
         self.times = torch.tensor(times, dtype=torch.float32)
         self.seed = spec.training.seed
+        self.steps = spec.training.steps
+        self.phases = _checked_phases(spec, len(times))
         self.paired = spec.target == "teacher_samples"
         self.real_samples = spec.real == "teacher_samples"
         available = own.sample_count if self.paired or self.real_samples else len(own)
@@ -66,13 +68,19 @@ class FewStepSource:
         self.held_out = held_out_count(available)
         self.count = available - self.held_out
 
-    def draw(self, positions: Positions) -> Draw:
-        """A training batch; each grid time is as likely as the others."""
+    def draw(self, positions: Positions, step: int) -> Draw:
+        """A training batch of update `step`: each grid time as often as the phase of the stage says."""
         chosen = shuffled(self.seed, "order", positions, self.count)
-        place = (uniform(self.seed, "grid time", positions) * len(self.times)).long()
-        return self._at(
-            positions, chosen.tolist(), self.times[place.clamp(max=len(self.times) - 1)], self.seed
-        )
+        drawn = uniform(self.seed, "grid time", positions)
+        phase = next((p for p in self.phases if step < p.until * self.steps), None)
+        if phase is None:
+            place = (drawn * len(self.times)).long()
+        else:
+            weights = torch.tensor(phase.weights, dtype=torch.float64)
+            edges = (weights.cumsum(0) / weights.sum()).float()
+            place = torch.bucketize(drawn, edges, right=True)
+        place = place.clamp(max=len(self.times) - 1)
+        return self._at(positions, chosen.tolist(), self.times[place], self.seed)
 
     def _at(self, positions: Positions, chosen: list[int], t_B: Tensor, seed: int) -> Draw:
         on = device()
@@ -99,10 +107,13 @@ class FewStepSource:
         self, velocity: Callable[[Draw], Tensor], teacher: FrozenTeacher | None
     ) -> dict[str, list[float]]:
         """Held-out mean squared errors at each grid time, data end first: of the velocity against the
-        data's (or the pair's), and against the teacher's. The same samples and noise at every reading."""
+        data's (or the pair's), and against the teacher's; there also the PSNR of the jump to x0 against the
+        teacher's own, in dB of its largest value. The same samples and noise at every reading."""
         rows = range(min(MEASURED, self.held_out))
         chosen = [self.count + row for row in rows]
-        found: dict[str, list[float]] = {"task": []} | ({"output_kd": []} if teacher else {})
+        found: dict[str, list[float]] = {"task": []} | (
+            {"output_kd": [], "x0_psnr_db": []} if teacher else {}
+        )
         for time in self.times.flip(0):
             draw = self._at(rows, chosen, time.expand(len(rows)), seed=0)
             predicted = velocity(draw)
@@ -110,4 +121,31 @@ class FewStepSource:
             if teacher is not None:
                 answer = teacher.velocity(draw.x_t, draw.t_B, draw.theirs.text_BND, draw.theirs.pooled_BP)
                 found["output_kd"].append(float((predicted - answer).square().mean()))
+                theirs = data_from_velocity(draw.x_t, answer, draw.t_B)
+                error = data_from_velocity(draw.x_t, predicted, draw.t_B) - theirs
+                found["x0_psnr_db"].append(
+                    float(20 * (theirs.abs().max() / error.square().mean().sqrt().clamp(min=1e-8)).log10())
+                )
         return found
+
+
+def _checked_phases(spec: DistillStepsSpec, times: int) -> list[TimePhase]:
+    """
+    Raises:
+        StageFailure: bad_config, naming the phase and what is wrong with it.
+    """
+    before = 0.0
+    for number, phase in enumerate(spec.time_phases):
+        where = f"time_phases.{number}"
+        if phase.until <= before:
+            raise StageFailure(
+                "bad_config", f"{where}.until is {phase.until}; it must be above {before}, where it begins"
+            )
+        if len(phase.weights) != times or not sum(phase.weights) > 0:
+            raise StageFailure(
+                "bad_config",
+                f"{where}.weights is {phase.weights}; the grids have {times} distinct times,"
+                " and one of them at least must be trained",
+            )
+        before = phase.until
+    return list(spec.time_phases)
