@@ -80,13 +80,36 @@ export const ExtractFeaturesSpec = z
   })
   .meta({ id: 'ExtractFeaturesSpec' })
 
-/** Inputs: features, dataset, snapshot. Output: decoder model. */
+/** Late PatchGAN of the decoder (paper.md section 2). */
+export const PatchGanConfig = z
+  .strictObject({
+    weight: z
+      .number()
+      .min(0)
+      .max(100)
+      .default(0.5)
+      .describe('times the ratio of gradients at the last layer'),
+    start_share: share('of the steps, after which it is on').default(0.5),
+    channels: count('width of the first layer; a multiple of 8', 512).default(64),
+    layers: count('strided layers: 3 see 70 pixels', 5).default(3),
+    optimizer: OptimizerConfig,
+  })
+  .meta({ id: 'PatchGanConfig' })
+
+/** Inputs: features, dataset, snapshot; perceptual (lpips/ of a snapshot) for lpips_weight. Output: decoder model. */
 export const DistillDecoderSpec = z
   .strictObject({
     kind: z.literal('distill_decoder'),
     decoder: TinyDecoderConfig,
     training: TrainingConfig,
     teacher_weight: z.number().min(0).default(0.5).describe("weight of L1 to the teacher decoder's output"),
+    lpips_weight: z
+      .number()
+      .min(0)
+      .max(100)
+      .default(0)
+      .describe('weight of LPIPS to the image; needs the input perceptual'),
+    gan: PatchGanConfig.nullable().default(null),
   })
   .meta({ id: 'DistillDecoderSpec' })
 

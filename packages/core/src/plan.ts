@@ -115,6 +115,13 @@ function inputIssues(stages: RecipeStage[], stage: RecipeStage): RecipeIssue[] {
   if (stage.spec.kind === 'evaluate' && (stage.spec.component === null) !== 'model' in stage.inputs) {
     add('inputs.model', 'evaluate takes either a model or a component of the snapshot: give one of the two')
   }
+  if (
+    stage.spec.kind === 'distill_decoder' &&
+    stage.spec.lpips_weight > 0 &&
+    !('perceptual' in stage.inputs)
+  ) {
+    add('inputs.perceptual', 'lpips_weight is above 0: distill_decoder needs the snapshot that holds lpips/')
+  }
   return issues
 }
 

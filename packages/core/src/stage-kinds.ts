@@ -20,7 +20,7 @@ export const STAGE_INPUTS: Record<StageKind, Record<string, InputRule>> = {
   render_dataset: {},
   pretrain_autoencoder: { dataset },
   extract_features: { dataset, snapshot, student_snapshot: optional(snapshot) },
-  distill_decoder: { features, dataset, snapshot },
+  distill_decoder: { features, dataset, snapshot, perceptual: optional(snapshot) },
   pretrain: { features, initial: { required: false, from: ['pretrain'], assets: ['model'] } },
   distill: { features, base: { required: true, from: ['pretrain'], assets: ['model'] }, snapshot },
   distill_steps: {

@@ -74,6 +74,12 @@ describe('a recipe whose stages do not fit is refused before anything runs', () 
       /holds 2 weights; the grids have 8 distinct times/,
     ],
     [
+      'a perceptual loss without its weights',
+      { 'decoder.lpips_weight': 1 },
+      'decoder.inputs.perceptual',
+      /lpips_weight is above 0/,
+    ],
+    [
       'parts that do not divide the batch',
       { 'distill.training.micro_batch': 12 },
       'distill.training.micro_batch',

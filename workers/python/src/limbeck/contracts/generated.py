@@ -161,6 +161,30 @@ class TinyDecoderConfig(BaseModel):
     activation: Literal["silu", "hardswish"] = "silu"
 
 
+class PatchGanConfig(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    weight: Annotated[float, Field(ge=0.0, le=100.0)] = 0.5
+    """
+    times the ratio of gradients at the last layer
+    """
+    start_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    """
+    of the steps, after which it is on
+    """
+    channels: Annotated[int, Field(ge=1, le=512)] = 64
+    """
+    width of the first layer; a multiple of 8
+    """
+    layers: Annotated[int, Field(ge=1, le=5)] = 3
+    """
+    strided layers: 3 see 70 pixels
+    """
+    optimizer: OptimizerConfig
+
+
 class Sd3Config(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -858,6 +882,11 @@ class DistillDecoderSpec(BaseModel):
     """
     weight of L1 to the teacher decoder's output
     """
+    lpips_weight: Annotated[float, Field(ge=0.0, le=100.0)] = 0
+    """
+    weight of LPIPS to the image; needs the input perceptual
+    """
+    gan: PatchGanConfig | None = None
 
 
 class UnetConfig(BaseModel):

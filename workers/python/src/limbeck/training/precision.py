@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from limbeck.contracts.context import StageFailure
 from limbeck.contracts.generated import TrainingConfig
 
 NORMS = (nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
@@ -24,7 +25,7 @@ def prepared(module: nn.Module, training: TrainingConfig, device: torch.device) 
     everywhere. They are no part of the module that is exported.
 
     Raises:
-        ValueError: activation_checkpointing for a module that has no such switch.
+        StageFailure: bad_config, activation_checkpointing for a module that has no such switch.
     """
     module.to(device)
     if training.precision == "bf16":
@@ -34,8 +35,9 @@ def prepared(module: nn.Module, training: TrainingConfig, device: torch.device) 
     if training.activation_checkpointing:
         switch = getattr(module, "checkpoint_activations", None)
         if switch is None:
-            raise ValueError(
-                f"activation_checkpointing: {type(module).__name__} cannot recompute activations"
+            raise StageFailure(
+                "bad_config",
+                f"activation_checkpointing: a {type(module).__name__} cannot recompute activations",
             )
         switch()
     return module
