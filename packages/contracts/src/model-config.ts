@@ -14,6 +14,18 @@ export const Sd3Config = z
     joint_width: count('text token width; SD3.5 4096', 16_384),
     pooled_width: count('pooled text width; SD3.5 2048', 16_384),
     qk_norm: z.enum(['rms_norm', 'none']).default('rms_norm'),
+    dual_attention_layers: z
+      .int()
+      .min(0)
+      .max(128)
+      .default(0)
+      .describe('first blocks with a second attention over the image alone; SD3.5-Medium 13'),
+    position_table: z
+      .int()
+      .min(0)
+      .max(1024)
+      .default(0)
+      .describe('edge of the position table in patches; 0: that of the latent. SD3.5-Large 192, -Medium 384'),
   })
   .meta({ id: 'Sd3Config' })
 

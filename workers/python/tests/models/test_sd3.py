@@ -12,10 +12,12 @@ from toys import distillation as toy
 from limbeck.data.randomness import normal
 from limbeck.models.sd3 import (
     SD35_LARGE,
+    SD35_MEDIUM,
     FrozenTeacher,
     Sd3Denoiser,
     build_sd3,
     build_transformer,
+    config_of,
     load_transformer,
 )
 from limbeck.models.snapshot import assemble_snapshot
@@ -81,6 +83,39 @@ def test_weights_that_do_not_fit_are_named(
     save_tensors(file, held)
     with pytest.raises(ValueError, match=message):
         FrozenTeacher.load(snapshot)
+
+
+def test_sd35_medium_has_the_published_count() -> None:
+    with torch.device("meta"):
+        transformer = build_transformer(SD35_MEDIUM)
+    assert sum(p.numel() for p in transformer.parameters()) / 1e9 == pytest.approx(2.243, abs=0.001)
+    table = transformer.get_buffer("pos_embed.pos_embed").numel()
+    assert (sum(p.numel() for p in transformer.parameters()) + table) / 1e9 == pytest.approx(2.47, abs=0.005)
+    assert config_of(transformer) == SD35_MEDIUM
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_taps_of_blocks_with_two_attentions(recompute: bool) -> None:
+    """As in SD3.5-Medium; the early exit and the hooks see the same, also when blocks are recomputed."""
+    config = toy.TEACHER.model_copy(update={"dual_attention_layers": 1, "position_table": 8})
+    dual = seeded_build(0, lambda: build_sd3(config))
+    with torch.no_grad():
+        for index, parameter in enumerate(dual.parameters()):
+            parameter.add_(0.1 * normal(0, "lift", [index], tuple(parameter.shape))[0])
+    assert config_of(dual.transformer) == config
+    plain_early = dual.features(*inputs(), [0, 1])
+    if recompute:
+        dual.checkpoint_activations()
+    x, *rest = inputs()
+    velocity, hooked = dual.forward_with_features(x.requires_grad_(), *rest, [0, 1])
+    early = dual.features(x, *rest, [0, 1])
+    for layer in (0, 1):
+        torch.testing.assert_close(hooked[layer], early[layer])
+        torch.testing.assert_close(early[layer], plain_early[layer])
+    # The hook fires again while gradients are taken; what it holds stays the block's own output.
+    (gradient,) = torch.autograd.grad(velocity.square().sum() + early[1].square().sum(), x)
+    assert gradient.abs().max() > 0
+    torch.testing.assert_close(hooked[1], plain_early[1])
 
 
 def test_a_fresh_denoiser_predicts_zero() -> None:

@@ -224,6 +224,14 @@ class Sd3Config(BaseModel):
     pooled text width; SD3.5 2048
     """
     qk_norm: Literal["rms_norm", "none"] = "rms_norm"
+    dual_attention_layers: Annotated[int, Field(ge=0, le=128)] = 0
+    """
+    first blocks with a second attention over the image alone; SD3.5-Medium 13
+    """
+    position_table: Annotated[int, Field(ge=0, le=1024)] = 0
+    """
+    edge of the position table in patches; 0: that of the latent. SD3.5-Large 192, -Medium 384
+    """
 
 
 class UnetStage(BaseModel):

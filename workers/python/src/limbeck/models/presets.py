@@ -15,7 +15,7 @@ from limbeck.contracts.generated import Sd3Config, TinyDecoderConfig, UnetConfig
 
 RECIPES = Path(__file__).resolve().parents[5] / "recipes"
 
-ELSEWHERE = ("sd35-large", "tiny-unet")
+ELSEWHERE = ("sd35-large", "sd35-medium", "tiny-unet")
 """Presets without a file of their own."""
 
 
@@ -62,10 +62,12 @@ def load_preset(name: str) -> Preset:
     """
     if name not in preset_names():
         raise PresetError(f'there is no model preset "{name}"; there are: {", ".join(preset_names())}')
-    if name == "sd35-large":
-        from limbeck.models.sd3 import SD35_LARGE  # diffusers takes seconds to import
+    if name in ("sd35-large", "sd35-medium"):
+        from limbeck.models.sd3 import SD35_LARGE, SD35_MEDIUM  # diffusers takes seconds to import
 
-        return Preset(summary="SD3.5-Large, the teacher", text_tokens=333, model=SD35_LARGE)
+        if name == "sd35-large":
+            return Preset(summary="SD3.5-Large, the teacher", text_tokens=333, model=SD35_LARGE)
+        return Preset(summary="SD3.5-Medium, a smaller teacher", text_tokens=333, model=SD35_MEDIUM)
     if name == "tiny-unet":
         return _student_of("tiny-shapes")
     source = json.loads((RECIPES / "models" / f"{name}.json").read_text())

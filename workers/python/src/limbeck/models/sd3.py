@@ -35,11 +35,14 @@ SD35_LARGE = Sd3Config(
     joint_width=4096,
     pooled_width=2048,
     qk_norm="rms_norm",
+    position_table=192,
 )
 """SD3.5-Large and -Large-Turbo: 8,056,627,520 learned parameters (training.md B.1)."""
 
-SD35_POSITION_TABLE = 192
-"""Edge of SD3.5-Large's position table in patches; its 1024-px latents use the middle 64."""
+SD35_MEDIUM = SD35_LARGE.model_copy(
+    update={"layers": 24, "heads": 24, "dual_attention_layers": 13, "position_table": 384}
+)
+"""SD3.5-Medium: 2.243 billion learned parameters (training.md B.1)."""
 
 
 class Sd3Denoiser(nn.Module):
@@ -128,9 +131,7 @@ class Sd3Denoiser(nn.Module):
 
 
 def build_transformer(config: Sd3Config) -> SD3Transformer2DModel:
-    """A fresh transformer; the position table covers exactly the latents it is sized for, as in no
-    published model (SD3.5-Large crops the middle of a 192-patch table)."""
-    large = config == SD35_LARGE
+    """A fresh transformer. A position table larger than the latent is cropped to its middle."""
     return SD3Transformer2DModel(
         sample_size=config.latent_size,
         patch_size=config.patch,
@@ -142,8 +143,9 @@ def build_transformer(config: Sd3Config) -> SD3Transformer2DModel:
         joint_attention_dim=config.joint_width,
         caption_projection_dim=config.heads * config.head_width,
         pooled_projection_dim=config.pooled_width,
-        pos_embed_max_size=SD35_POSITION_TABLE if large else config.latent_size // config.patch,
-        dual_attention_layers=(),
+        pos_embed_max_size=config.position_table or config.latent_size // config.patch,
+        # diffusers annotates an empty tuple.
+        dual_attention_layers=tuple(range(config.dual_attention_layers)),  # pyright: ignore[reportArgumentType]
         qk_norm=None if config.qk_norm == "none" else config.qk_norm,
     )
 
@@ -199,6 +201,7 @@ def load_transformer(folder: Path, dtype: torch.dtype) -> SD3Transformer2DModel:
 def config_of(transformer: SD3Transformer2DModel) -> Sd3Config:
     """The project's configuration of a loaded transformer."""
     held = dict(transformer.config)
+    table = held["pos_embed_max_size"]
     return Sd3Config(
         architecture="sd3",
         layers=held["num_layers"],
@@ -210,6 +213,8 @@ def config_of(transformer: SD3Transformer2DModel) -> Sd3Config:
         joint_width=held["joint_attention_dim"],
         pooled_width=held["pooled_projection_dim"],
         qk_norm=held["qk_norm"] or "none",
+        dual_attention_layers=len(held["dual_attention_layers"]),
+        position_table=0 if table == held["sample_size"] // held["patch_size"] else table,
     )
 
 
