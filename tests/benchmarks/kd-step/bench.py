@@ -89,7 +89,8 @@ def kd_step(repeats: int) -> dict[str, object]:
         count += 1
 
     def whole() -> None:
-        update(*distillation.losses(x, t, target, own, theirs))
+        task, terms, _ = distillation.losses(x, t, target, own, theirs)
+        update(task, terms)
 
     def teacher_alone() -> None:
         with torch.no_grad():

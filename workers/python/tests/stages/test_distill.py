@@ -62,6 +62,22 @@ def test_logs_every_term_raw_and_by_time(tmp_path: Path, inputs: dict[str, Path]
     assert None not in arrays(tmp_path, "validation/task_by_t")[-1]
 
 
+def test_the_gradient_is_split_by_term_where_it_is_logged(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    often, seldom = (
+        toy.context(tmp_path / str(every), spec(training=toy.training(4, log_every=every)), inputs)
+        for every in (1, 4)
+    )
+    distill.run(often)
+    distill.run(seldom)
+    for term in ("task", "output", "feature"):
+        norms = scalars(often.workdir, f"gradient/{term}")
+        assert len(norms) == 4 and min(norms) > 0
+        # A mean over the steps between two log lines would be of one step's value: it is the last one's.
+        assert scalars(seldom.workdir, f"gradient/{term}") == pytest.approx(norms[-1:])
+    # Looking changes nothing.
+    assert weights(often.output) == weights(seldom.output)
+
+
 def test_the_total_is_about_twice_the_task_loss_by_construction(
     tmp_path: Path, inputs: dict[str, Path]
 ) -> None:

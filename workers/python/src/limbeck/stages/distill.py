@@ -54,8 +54,11 @@ class Distillation:
 
     def losses(
         self, x_t: Tensor, t_B: Tensor, target: Tensor, own: FeatureBatch, theirs: FeatureBatch
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """(task [B], distillation terms by name [B]): raw, unscaled."""
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """(task [B], distillation terms by name [B], the student's last features): losses raw, unscaled.
+
+        All terms meet in the features: gradients there say which of them leads.
+        """
         last = self.teacher.config.layers - 1
         answer, tokens_BTD = None, None
         with torch.no_grad():
@@ -80,7 +83,7 @@ class Distillation:
             terms["output"] = mean_square(velocity - answer)
         if projected_BTD is not None and tokens_BTD is not None:
             terms["feature"] = feature_loss(projected_BTD, tokens_BTD)
-        return mean_square(velocity - target), terms
+        return mean_square(velocity - target), terms, features_BCHW
 
 
 def run(ctx: StageContext) -> StageResult:
@@ -146,15 +149,18 @@ def run(ctx: StageContext) -> StageResult:
             noise = normal(seed, "noise", positions, own_features.latent_shape).to(on)
             x_t = interpolate(own.latent_BCHW, noise, t_B)
             target = velocity_target(own.latent_BCHW, noise)
-            task_B, terms = distillation.losses(x_t, t_B, target, own, theirs)
+            task_B, terms, features_BCHW = distillation.losses(x_t, t_B, target, own, theirs)
             everyones = gathered(t_B), gathered(task_B), {k: gathered(v) for k, v in terms.items()}
             if whole or scaling.fresh:
                 scaling.observe(*everyones)
             seen.append(everyones)
             parts = scaling.combine(t_B, task_B, terms)
+            shown = _scalars(task_B, terms, parts)
+            if (step + 1) % training.log_every == 0:
+                shown |= _gradients(task_B, terms, parts, features_BCHW)
             learner.accumulate(parts.total, share)
             by_t.add(t_B, task_B, terms, parts)
-            for name, value in _scalars(task_B, terms, parts).items():
+            for name, value in shown.items():
                 scalars[name] = scalars.get(name, 0.0) + value * (share * world())
             keys += chosen.tolist()
         if not whole:
@@ -224,6 +230,18 @@ def _scalars(task_B: Tensor, terms: dict[str, Tensor], parts: Breakdown) -> dict
     return scalars
 
 
+def _gradients(
+    task_B: Tensor, terms: dict[str, Tensor], parts: Breakdown, features_BCHW: Tensor
+) -> dict[str, Tensor]:
+    """Norm of the gradient of each weighted term at the student's last features, where all terms meet."""
+    weighted = {"task": parts.task_weight_B * task_B}
+    weighted |= {name: parts.weight[name] * terms[name] for name in parts.weight}
+    return {
+        f"gradient/{name}": torch.autograd.grad(loss_B.mean(), features_BCHW, retain_graph=True)[0].norm()
+        for name, loss_B in weighted.items()
+    }
+
+
 def _joined(
     parts: list[tuple[Tensor, Tensor, dict[str, Tensor]]],
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
@@ -288,7 +306,7 @@ class _Validation:
         found: dict[str, list[Tensor]] = {}
         for start in range(0, len(self.own.t_B), CHUNK):
             rows = slice(start, start + CHUNK)
-            task_B, terms = self.distillation.losses(
+            task_B, terms, _ = self.distillation.losses(
                 self.own.x_t[rows],
                 self.own.t_B[rows],
                 self.own.target[rows],
