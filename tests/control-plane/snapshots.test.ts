@@ -25,12 +25,14 @@ interface Ended {
 }
 
 /** The command as a user runs it, in a process of its own. */
-const snapshots = (...words: string[]): Promise<Ended> =>
+const snapshots = (...words: string[]): Promise<Ended> => limbeck('snapshots', ...words)
+
+const limbeck = (...words: string[]): Promise<Ended> =>
   new Promise((resolve) => {
     const env = { ...process.env, LIMBECK_API: plane.api.url, LIMBECK_TOKEN: plane.secrets.submitter }
     execFile(
       process.execPath,
-      [join(root, 'apps/cli/src/main.ts'), 'snapshots', ...words],
+      [join(root, 'apps/cli/src/main.ts'), ...words],
       { env, timeout: 60_000 },
       (error, stdout, stderr) => resolve({ status: Number(error?.code ?? 0), stdout, stderr }),
     )
@@ -79,5 +81,24 @@ describe('limbeck snapshots', () => {
     const { status, stderr } = await snapshots(...words)
     expect(status).not.toBe(0)
     expect(stderr).toMatch(message)
+  })
+})
+
+describe('limbeck assets', () => {
+  it('names what is stored already, once', async () => {
+    const { stdout } = await snapshots('list', '--json')
+    const [{ digest }] = JSON.parse(stdout)
+    const words = ['assets', 'name', digest, '--kind', 'model', '--licence', licence]
+    expect(await limbeck(...words, '--name', 'snapgen-256')).toMatchObject({
+      status: 0,
+      stdout: `asset:snapgen-256 ${digest}\n`,
+    })
+    const listed = await limbeck('assets', 'list')
+    expect(listed.stdout).toMatch(new RegExp(`snapgen-256 +model +${digest}`))
+    const other = await limbeck(...words.with(2, 'f'.repeat(64)), '--name', 'snapgen-512')
+    expect(other.status).toBe(1)
+    expect(other.stderr).toMatch(/unknown|no artifact|not/)
+    const wrong = await limbeck(...words.with(4, 'picture'), '--name', 'x')
+    expect(wrong.stderr).toMatch(/kind: .*dataset/)
   })
 })

@@ -42,6 +42,19 @@ def test_latents_are_normalised_and_decoding_undoes_it() -> None:
     torch.testing.assert_close(frozen.decode(z_BCHW), expected, atol=1e-5, rtol=1e-4)
 
 
+def test_sd3s_two_numbers_are_applied_once_on_each_side() -> None:
+    """z = (raw - .0609) x 1.5305, and back (training.md B.2)."""
+    vae = seeded_build(0, lambda: build_autoencoder(CONFIG))
+    vae.register_to_config(shift_factor=0.0609, scaling_factor=1.5305)
+    frozen = FrozenAutoencoder(vae)
+    x_BCHW = normal(0, "x", range(2), (3, 16, 16)).clamp(-1, 1)
+    raw = vae.encode(x_BCHW).latent_dist.mean
+    torch.testing.assert_close(frozen.encode(x_BCHW), (raw - 0.0609) * 1.5305)
+    torch.testing.assert_close(
+        frozen.decode((raw - 0.0609) * 1.5305), vae.decode(raw).sample.clamp(-1, 1), atol=1e-5, rtol=1e-4
+    )
+
+
 def test_it_is_read_back_from_a_snapshot(tmp_path: Path) -> None:
     vae = seeded_build(0, lambda: build_autoencoder(CONFIG))
     vae.register_to_config(shift_factor=0.5, scaling_factor=2.0)

@@ -105,6 +105,8 @@ class LossScaling:
         # Row 0 the task loss, then the terms in order; updates 0 means "nothing seen yet".
         self.means = torch.zeros(len(self.names), bins, dtype=torch.float64)
         self.updates = torch.zeros(bins, dtype=torch.float64)
+        self.fresh = True
+        """No loss was observed yet, and the ratios mean nothing. Known without asking the device."""
 
     @property
     def bins(self) -> int:
@@ -116,14 +118,10 @@ class LossScaling:
             return torch.zeros_like(t_B, dtype=torch.long)
         return torch.bucketize(t_B, self.edges.to(t_B.device), right=True)
 
-    @property
-    def fresh(self) -> bool:
-        """Whether no loss was observed yet: the ratios mean nothing before."""
-        return not bool(self.updates.any())
-
     @torch.no_grad()
     def observe(self, t_B: Tensor, task_B: Tensor, terms: Mapping[str, Tensor]) -> None:
         """Moves the running means towards this batch's means per bin. No value leaves the device."""
+        self.fresh = False
         losses = torch.stack([task_B, *(terms[name] for name in self.weights)]).detach().double()
         self._to(losses.device)
         index = self.bin_of(t_B)
@@ -143,6 +141,7 @@ class LossScaling:
             return torch.ones_like(task_B)
         if self.config.ratio == "per_sample":
             return task_B.detach() / (term_B.detach() + EPSILON)
+        self._to(t_B.device)
         row = self.means[self.names.index(name)]
         return (self.means[0] / (row + EPSILON))[self.bin_of(t_B)].to(task_B.dtype)
 
@@ -185,6 +184,7 @@ class LossScaling:
                 f" this stage needs {tuple(self.means.shape)}"
             )
         self.means, self.updates = tensors["means"].clone(), tensors["updates"].clone()
+        self.fresh = not bool(self.updates.any())
 
     def _to(self, device: torch.device) -> None:
         self.means, self.updates = self.means.to(device), self.updates.to(device)
