@@ -156,6 +156,12 @@ export const ScalingConfig = z
 
 /** How a frozen teacher is held; its answers are fp32 either way. */
 const frozenTeacher = {
+  teacher_text: z
+    .enum(['cached', 'live'])
+    .default('cached')
+    .describe(
+      "cached: from the features; live: encoded from the captions as they are trained on (SD3.5's text is 2.7 MB a caption in the cache; its encoders take 11 GB of memory and some 3 % of a step at 1024 px)",
+    ),
   teacher_precision: z
     .enum(['fp32', 'bf16'])
     .default('fp32')

@@ -91,9 +91,9 @@ function textIssues(stages: Stages, stage: RecipeStage): RecipeIssue[] {
   const features = featuresOf(stages, stage)
   const issues: RecipeIssue[] = []
   const wantsTeacher =
-    spec.kind === 'distill' ||
-    spec.kind === 'distill_steps' ||
-    (spec.kind === 'pretrain' && spec.text === 'teacher')
+    spec.kind === 'distill' || spec.kind === 'distill_steps'
+      ? spec.teacher_text === 'cached'
+      : spec.kind === 'pretrain' && spec.text === 'teacher'
   if (features && wantsTeacher && !features.teacher_text)
     issues.push({
       path: `${stage.name}.inputs.features`,

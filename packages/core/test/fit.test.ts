@@ -116,6 +116,13 @@ describe('a recipe whose stages do not fit is refused before anything runs', () 
     expect(issues(recipe)).toEqual([])
   })
 
+  it('needs no teacher’s text in the features of a distillation that encodes it live', () => {
+    const live = Object.fromEntries(
+      ['distill', 'few_step', 'kd_only'].map((stage) => [`${stage}.teacher_text`, 'live']),
+    )
+    expect(issues(tiny(), { 'features.teacher_text': false, ...live })).toEqual([])
+  })
+
   it('accepts parts that divide the batch', () => {
     expect(issues(tiny(), { 'distill.training.micro_batch': 8 })).toEqual([])
   })

@@ -133,6 +133,31 @@ def test_text_of_the_teacher_is_kept_only_where_it_is_wanted(tmp_path: Path, inp
         extract_features.run(toy.context(tmp_path / "no", {**spec, "teacher_samples": samples}, given))
 
 
+def test_live_text_is_the_cached_text(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    """Distilled once from stored text and once from captions, on features that hold no teacher's text."""
+    student = base(inputs, tmp_path / "base")
+    lean = toy.context(
+        tmp_path / "lean", {"kind": "extract_features", "student_text": TEXT, "teacher_text": False}, inputs
+    )
+    extract_features.run(lean)
+    spec = {"kind": "distill", "time": {}, "training": toy.training(3), "scaling": {}}
+    outputs = []
+    for source, features in (("cached", inputs["features"]), ("live", lean.output)):
+        given = {**inputs, "features": features, "base": student}
+        ctx = toy.context(tmp_path / source, {**spec, "teacher_text": source}, given)
+        distill.run(ctx)
+        outputs.append(load_file(ctx.output / "raw.safetensors"))
+    cached, live = outputs
+    # The encoders see batches of another size, which may move a last digit of their float16.
+    assert all(torch.allclose(cached[name], live[name], atol=1e-5) for name in cached)
+    stored = FeatureSet.load(inputs["features"], "teacher")
+    made = FeatureSet.load(lean.output, "teacher", load_text_encoder(inputs["snapshot"]))
+    assert made.text_digest == stored.text_digest and made.text_parts == stored.text_parts
+    torch.testing.assert_close(
+        made.batch([3, 1]).text_BND, stored.batch([3, 1]).text_BND, atol=2e-3, rtol=2e-3
+    )
+
+
 def test_clip_l_alone_is_the_imagenet_models_text(inputs: dict[str, Path]) -> None:
     config = SnapgenTextConfig(encoder="snapgen", clip="l", width=toy_text.CLIP_L, gemma_tokens=0)
     alone = open_student_text(config, inputs["student_snapshot"])

@@ -962,6 +962,10 @@ class DistillSpec(BaseModel):
     time: TimeConfig
     training: TrainingConfig
     teacher_component: Literal["transformer"] = "transformer"
+    teacher_text: Literal["cached", "live"] = "cached"
+    """
+    cached: from the features; live: encoded from the captions as they are trained on (SD3.5's text is 2.7 MB a caption in the cache; its encoders take 11 GB of memory and some 3 % of a step at 1024 px)
+    """
     teacher_precision: Literal["fp32", "bf16"] = "fp32"
     """
     of the teacher's weights and arithmetic
@@ -1007,6 +1011,10 @@ class DistillStepsSpec(BaseModel):
     steps count generator updates
     """
     feature_component: Literal["transformer", "transformer_turbo"] = "transformer_turbo"
+    teacher_text: Literal["cached", "live"] = "cached"
+    """
+    cached: from the features; live: encoded from the captions as they are trained on (SD3.5's text is 2.7 MB a caption in the cache; its encoders take 11 GB of memory and some 3 % of a step at 1024 px)
+    """
     teacher_precision: Literal["fp32", "bf16"] = "fp32"
     """
     of the teacher's weights and arithmetic

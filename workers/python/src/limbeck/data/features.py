@@ -8,10 +8,11 @@ Shapes: latent [C, H, W]; text [N, D]; pooled [D]; stored float16, served float3
 without its padding is served with it: zeros up to the N of the index.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -108,24 +109,41 @@ def add_features(writer: ShardWriter, key: str, arrays: Arrays, metadata_json: b
     writer.add(key, {"safetensors": save_safetensors(contiguous), "json": metadata_json})
 
 
+class CaptionEncoder(Protocol):
+    """What FeatureSet asks of a text encoder (models/text.py) to make text on the way."""
+
+    def encode(self, captions: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+    def parts(self) -> list[TextPart]: ...
+
+    def digest(self) -> str: ...
+
+
 class FeatureSet:
-    """Features of all samples in stored order, with the text of one role.
+    """Features of all samples in stored order, with the text of one role: as stored, or made from the
+    captions when a batch is asked for. Both come with float16's digits, so that they are the same text.
 
     The teacher samples stand at the first places; `sample_count` says how many.
     """
 
     def __init__(
-        self, arrays: Arrays, keys: Sequence[str], attributes: dict[str, Any], text: TextRole
+        self,
+        arrays: Arrays,
+        keys: Sequence[str],
+        attributes: dict[str, Any],
+        text: TextRole,
+        live: tuple[CaptionEncoder, list[str]] | None = None,
     ) -> None:
         self._arrays = arrays
+        self._live = live
         self._about_text: dict[str, Any] = attributes.get(f"{text}_text") or {}
         self.keys = tuple(keys)
         self.attributes = attributes
         self.sample_count = len(arrays["sample"]) if "sample" in arrays else 0
 
     @classmethod
-    def load(cls, folder: Path, text: TextRole) -> "FeatureSet":
-        """Decodes the tree.
+    def load(cls, folder: Path, text: TextRole, encoder: CaptionEncoder | None = None) -> "FeatureSet":
+        """Decodes the tree; with `encoder` its captions in place of stored text.
 
         Raises:
             DataError: not a feature tree, a shard cut short, a corrupt sample (features are made by
@@ -134,7 +152,9 @@ class FeatureSet:
         dataset = ShardDataset(folder)
         if dataset.attributes.get("kind") != KIND:
             raise DataError(f"{folder} is no feature tree: its index says {dataset.attributes.get('kind')!r}")
-        names = {"latent": "latent", "text": f"{text}_text", "pooled": f"{text}_pooled"}
+        names = {"latent": "latent"}
+        if encoder is None:
+            names |= {"text": f"{text}_text", "pooled": f"{text}_pooled"}
         arrays: Arrays = {}
         samples: list[tuple[NDArray[Any], NDArray[Any]]] = []
         for place, found in enumerate(_decoded(dataset)):
@@ -155,7 +175,10 @@ class FeatureSet:
             arrays["sample"] = np.stack([sample for sample, _ in samples])
             arrays["noise_position"] = np.array([int(position[0]) for _, position in samples])
         keys = [dataset.key(place) for place in range(len(dataset))]
-        return cls(arrays, keys, dataset.attributes, text)
+        live = None
+        if encoder is not None:
+            live = encoder, [_caption(dataset, place) for place in range(len(dataset))]
+        return cls(arrays, keys, dataset.attributes, text, live)
 
     def __len__(self) -> int:
         return len(self._arrays["latent"])
@@ -163,6 +186,8 @@ class FeatureSet:
     @property
     def text_parts(self) -> list[TextPart]:
         """Where each encoder's states lie; one part for all where the index tells none."""
+        if self._live is not None:
+            return self._live[0].parts()
         held = self._about_text.get("parts")
         if held is None:
             _, tokens, width = self._arrays["text"].shape
@@ -176,7 +201,7 @@ class FeatureSet:
     @property
     def text_digest(self) -> str | None:
         """Of the encoders that made the text; None in a tree that does not tell."""
-        return self._about_text.get("digest")
+        return self._live[0].digest() if self._live else self._about_text.get("digest")
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -185,11 +210,15 @@ class FeatureSet:
         return channels, height, width
 
     def batch(self, places: Sequence[int] | NDArray[np.int64]) -> FeatureBatch:
-        return FeatureBatch(
-            latent_BCHW=self._take("latent", places),
-            text_BND=self._take("text", places),
-            pooled_BP=self._take("pooled", places),
-        )
+        text_BND, pooled_BP = self._text(places)
+        return FeatureBatch(latent_BCHW=self._take("latent", places), text_BND=text_BND, pooled_BP=pooled_BP)
+
+    def _text(self, places: Sequence[int] | NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
+        if self._live is None:
+            return self._take("text", places), self._take("pooled", places)
+        encoder, captions = self._live
+        tokens_BND, pooled_BP = encoder.encode([captions[int(place)] for place in places])
+        return tokens_BND.half().float(), pooled_BP.half().float()
 
     def teacher_pairs(self, places: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """(noise, sample) [B, C, H, W]: the two ends of the teacher's guided trajectories.
@@ -214,6 +243,13 @@ def without_padding(text_ND: NDArray[Any]) -> NDArray[Any]:
     """The text up to its last position that is not zero (one position at least)."""
     used = np.flatnonzero(np.any(text_ND != 0, axis=1))
     return text_ND[: max(1, int(used[-1]) + 1 if len(used) else 1)]
+
+
+def _caption(dataset: ShardDataset, place: int) -> str:
+    try:
+        return str(json.loads(dataset.read(place)["json"])["prompt"])
+    except (KeyError, ValueError) as error:
+        raise CorruptSample(dataset.key(place), f"no caption in it: {error!r}") from error
 
 
 def _decoded(dataset: ShardDataset) -> Iterator[Arrays]:

@@ -24,7 +24,13 @@ from limbeck.models.store import DenoiserCard, Trained, UnetDenoiser, save_denoi
 from limbeck.models.tensors import save_tensors
 from limbeck.objectives.flow import draw_time, interpolate, velocity_target
 from limbeck.objectives.scaling import Breakdown, LossScaling, probability_edges
-from limbeck.stages.denoisers import check_student, check_teacher, open_student, open_teacher
+from limbeck.stages.denoisers import (
+    check_student,
+    check_teacher,
+    open_student,
+    open_teacher,
+    open_teacher_text,
+)
 from limbeck.stages.pretrain import held_out_count
 from limbeck.training.batches import micro_batches
 from limbeck.training.distributed import device, gathered, world
@@ -93,7 +99,7 @@ def run(ctx: StageContext) -> StageResult:
     on = device()
     teacher = open_teacher(ctx, spec.teacher_component, spec)
     own_features = FeatureSet.load(ctx.input("features"), base.card.text)
-    teacher_features = FeatureSet.load(ctx.input("features"), "teacher")
+    teacher_features = open_teacher_text(ctx, spec)
     config = _checked(base.card)
     check_student(base, own_features)
     check_teacher(teacher, teacher_features)

@@ -24,7 +24,13 @@ from limbeck.models.store import DenoiserCard, Trained, save_denoiser
 from limbeck.objectives.flow import checked_grid, data_from_velocity
 from limbeck.objectives.scaling import LossScaling, grid_edges
 from limbeck.stages.adversary import Adversary
-from limbeck.stages.denoisers import check_student, check_teacher, open_student, open_teacher
+from limbeck.stages.denoisers import (
+    check_student,
+    check_teacher,
+    open_student,
+    open_teacher,
+    open_teacher_text,
+)
 from limbeck.stages.discriminator_guard import DiscriminatorGuard, DiscriminatorWon
 from limbeck.stages.distill import mean_square
 from limbeck.stages.few_step_source import Draw, FewStepSource
@@ -210,7 +216,7 @@ def _check_lineage(spec: DistillStepsSpec, card: DenoiserCard) -> None:
 
 def _open_teacher(ctx: StageContext, spec: DistillStepsSpec) -> tuple[FrozenTeacher | None, FeatureSet]:
     """The few-step teacher where one is needed, and the text it reads."""
-    features = FeatureSet.load(ctx.input("features"), "teacher")
+    features = open_teacher_text(ctx, spec)
     if spec.ladd is None and spec.target != "teacher_velocity":
         return None, features
     teacher = open_teacher(ctx, spec.feature_component, spec)
