@@ -220,6 +220,9 @@ export const LaddConfig = z
     discriminator_updates: count('discriminator updates a generator update', 64).default(1),
     stop_accuracy: share('discriminator accuracy that stops the stage...').default(0.98),
     stop_window_share: share('...when held for this share of the steps').default(0.15),
+    stop_spread: share(
+      "spread of the student's held-out images, as a share of that before the stage, below which it stops: all images become alike. 0: never",
+    ).default(0),
   })
   .meta({ id: 'LaddConfig' })
 

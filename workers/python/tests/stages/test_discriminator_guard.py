@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from limbeck.stages.discriminator_guard import DiscriminatorGuard, DiscriminatorWon
+from limbeck.stages.discriminator_guard import DiscriminatorGuard, DiscriminatorWon, StudentCollapsed
 from limbeck.training.ema import Ema
 
 HEALTHY, WON = torch.tensor(0.6), torch.tensor(1.0)
@@ -84,3 +84,21 @@ def test_a_resumed_guard_stops_at_the_same_step() -> None:
         raise AssertionError("the guard never fired")
 
     assert stopped_at(None) == stopped_at(30) == stopped_at(37)
+
+
+def test_images_that_become_alike_stop_the_stage_at_the_last_state_where_they_were_not() -> None:
+    student, ema, guard = guarded()
+    walk(student, ema, guard, 0, [HEALTHY] * 5)
+    guard.observe_spread(5, 0.9, lowest=0.5)
+    walk(student, ema, guard, 5, [HEALTHY] * 2)
+    with pytest.raises(StudentCollapsed, match=r"spread is 0\.400 after step 7, it may fall to 0\.500"):
+        guard.observe_spread(7, 0.4, lowest=0.5)
+    assert guard.restore() == 5 and student.weight.item() == 5
+
+
+def test_a_state_in_which_the_discriminator_leads_is_not_kept() -> None:
+    student, ema, guard = guarded()
+    walk(student, ema, guard, 0, [HEALTHY] * 4 + [WON] * 17)
+    kept = guard.kept_step
+    guard.observe_spread(21, 0.9, lowest=0.5)
+    assert guard.kept_step == kept < 21

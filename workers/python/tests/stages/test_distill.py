@@ -149,6 +149,13 @@ def test_a_teacher_worse_than_the_base_is_refused_naming_the_bins(
     assert failure.value.reason == "teacher_gate"
     result = distill.run(toy.context(tmp_path / "warn", spec(), worse))
     assert any("held-out loss is above" in warning for warning in result.warnings)
+    # The same judgement goes on at every validation, where the dashboard marks it.
+    (marks,) = arrays(tmp_path / "warn", "validation/teacher_worse_by_t")
+    teacher, own = (
+        arrays(tmp_path / "warn", f"validation/{name}_by_t")[-1] for name in ("teacher_task", "task")
+    )
+    assert marks == [float(theirs > mine) for theirs, mine in zip(teacher, own, strict=True)]
+    assert sum(marks) > 10
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from toys.metrics import arrays, scalars
 from limbeck.contracts.context import StageFailure
 from limbeck.contracts.generated import DistillStepsSpec
 from limbeck.data.features import FeatureSet
+from limbeck.models.store import load_denoiser
 from limbeck.objectives.flow import data_from_velocity, interpolate
 from limbeck.stages import distill_steps
-from limbeck.stages.few_step_source import FewStepSource
+from limbeck.stages.few_step_source import Draw, FewStepSource
 
 torch.set_num_threads(1)
 
@@ -292,6 +293,34 @@ def test_when_the_discriminator_wins_the_last_healthy_state_is_the_output(
     assert 0 < steps < 80 and result.metrics["generator_updates"] == steps
     assert any(f"the healthy state of step {steps}" in warning for warning in result.warnings)
     assert len(scalars(tmp_path / "run", "loss/discriminator")) > steps
+
+
+def test_a_student_whose_images_become_alike_is_stopped(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    """The toy base predicts nothing: its jumps are the noise itself, as spread as can be. Training on noise
+    can only bring them together."""
+    brisk = toy.training(
+        40, optimizer=toy.optimizer(3e-3), validate_every=5, checkpoint_every=100, ema_decay=0.5
+    )
+    free = toy.context(tmp_path / "free", spec(training=brisk), inputs)
+    distill_steps.run(free)
+    spread = [values[-1] for values in arrays(free.workdir, "validation/x0_spread_by_grid_time")]
+    assert len(spread) == 8 and spread[-1] < spread[0]
+    # A limit that is crossed on the way: the state of the validation before is the output.
+    limit = (spread[3] + spread[4]) / 2 / spread_at_first(inputs)
+    held = toy.context(tmp_path / "held", spec(training=brisk, ladd=ladd(stop_spread=limit)), inputs)
+    result = distill_steps.run(held)
+    assert result.metrics["generator_updates"] == 20
+    assert any("became alike" in w and "healthy state of step 20" in w for w in result.warnings)
+
+
+def spread_at_first(inputs: dict[str, Path]) -> float:
+    """Of the toy base, which predicts x0 = x_t - t v with v about 0: of the noise at t = 1."""
+    untouched = load_denoiser(inputs["student"]).denoiser
+
+    def velocity(draw: Draw) -> torch.Tensor:
+        return untouched(draw.x_t, draw.t_B, draw.own.text_BND, draw.own.pooled_BP)
+
+    return source(inputs).measure(velocity, None)["x0_spread"][-1]
 
 
 @pytest.mark.parametrize("discriminator_updates", [1, 2])

@@ -377,6 +377,10 @@ class LaddConfig(BaseModel):
     """
     ...when held for this share of the steps
     """
+    stop_spread: Annotated[float, Field(ge=0.0, le=1.0)] = 0
+    """
+    spread of the student's held-out images, as a share of that before the stage, below which it stops: all images become alike. 0: never
+    """
 
 
 class EvaluationProtocol(BaseModel):

@@ -1,4 +1,5 @@
-"""Stop rule of adversarial training: when the discriminator has won, the student learns nothing good.
+"""Stop rules of adversarial training: when the discriminator has won, the student learns nothing good; when
+the student's images become alike, it has found one that fools the discriminator.
 
 Accuracy is smoothed over steps; above `stop_accuracy` for `stop_window_share` of the stage the rule
 fires, and the student goes back to the last state kept while the accuracy was healthy. Windows are
@@ -19,6 +20,10 @@ SMOOTHING = 0.9
 
 class DiscriminatorWon(Exception):
     """Ends the training loop from inside a step; the stage decides what it means."""
+
+
+class StudentCollapsed(DiscriminatorWon):
+    """The other way to lose: one image for every prompt. Ends the loop from inside a validation."""
 
 
 class DiscriminatorGuard:
@@ -70,6 +75,20 @@ class DiscriminatorGuard:
             # Once a window is often enough: the loss is at most two windows of training.
             if held == 0 and done - self.kept_step >= self.window:
                 self._keep(done)
+
+    def observe_spread(self, done: int, spread: float, lowest: float) -> None:
+        """At a validation after `done` steps: the spread of the student's images, and what it may fall to.
+
+        Raises:
+            StudentCollapsed: it fell below.
+        """
+        if spread < lowest:
+            raise StudentCollapsed(
+                f"the student's images became alike: their spread is {spread:.3f} after step {done},"
+                f" it may fall to {lowest:.3f}"
+            )
+        if int(self.unhealthy_steps) == 0:
+            self._keep(done)
 
     def restore(self) -> int:
         """Puts the last healthy weights into student and EMA; returns their step, 0 when there are none."""

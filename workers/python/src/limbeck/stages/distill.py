@@ -189,6 +189,9 @@ def run(ctx: StageContext) -> StageResult:
             ctx.log_array(done, f"validation/{name}_by_t", values)
             final[f"validation_{name}"] = sum(values) / len(values)
         ctx.log_array(done, "validation/teacher_task_by_t", validation.teacher_by_t)
+        pairs = zip(validation.teacher_by_t, measured["task"], strict=True)
+        worse = [float(theirs > own) for theirs, own in pairs]
+        ctx.log_array(done, "validation/teacher_worse_by_t", worse)
         ctx.log_scalars(done, {name.replace("_", "/", 1): value for name, value in final.items()})
         for name, values in by_t.read().items():
             ctx.log_array(done, name, values)

@@ -124,6 +124,10 @@ def run(ctx: StageContext) -> StageResult:
         return StepOutput(loss=total, scalars={"gradient_norm": norm, **scalars}, keys=draw.keys)
 
     final: dict[str, float] = {}
+    # From pure noise, the last of the times; of the student as it came, also on a resume.
+    lowest_spread = 0.0
+    if spec.ladd and spec.ladd.stop_spread > 0:
+        lowest_spread = spec.ladd.stop_spread * source.measure(velocity, None)["x0_spread"][-1]
 
     def validate(done: int) -> None:
         with learner.ema["student"].applied(denoiser):
@@ -134,6 +138,8 @@ def run(ctx: StageContext) -> StageResult:
         ctx.log_scalars(done, {name.replace("_", "/", 1): value for name, value in final.items()})
         for name, values in (adversary.histograms() if adversary else {}).items():
             ctx.log_array(done, name, values)
+        if guard is not None and lowest_spread > 0:
+            guard.observe_spread(done, measured["x0_spread"][-1], lowest_spread)
 
     learners = [learner] + ([adversary.learner] if adversary else [])
     state = {"scaling": scaling} | ({"guard": guard} if guard else {})
@@ -147,6 +153,7 @@ def run(ctx: StageContext) -> StageResult:
         if not trained_steps:
             raise StageFailure("discriminator_won", f"{stop}; no healthy state was kept before it") from stop
         warnings.append(f"{stop}; the output is the healthy state of step {trained_steps}")
+        lowest_spread = 0.0
         validate(trained_steps)
 
     card = student.card.model_copy(

@@ -108,21 +108,23 @@ class FewStepSource:
     ) -> dict[str, list[float]]:
         """Held-out mean squared errors at each grid time, data end first: of the velocity against the
         data's (or the pair's), and against the teacher's; there also the PSNR of the jump to x0 against the
-        teacher's own, in dB of its largest value. The same samples and noise at every reading."""
+        teacher's own, in dB of its largest value. And how far the student's x0 differ from sample to sample
+        (deviation over samples, mean over elements). The same samples and noise at every reading."""
         rows = range(min(MEASURED, self.held_out))
         chosen = [self.count + row for row in rows]
-        found: dict[str, list[float]] = {"task": []} | (
-            {"output_kd": [], "x0_psnr_db": []} if teacher else {}
-        )
+        names = ["task", "x0_spread", *(["output_kd", "x0_psnr_db"] if teacher else [])]
+        found: dict[str, list[float]] = {name: [] for name in names}
         for time in self.times.flip(0):
             draw = self._at(rows, chosen, time.expand(len(rows)), seed=0)
             predicted = velocity(draw)
             found["task"].append(float((predicted - draw.target).square().mean()))
+            x0 = data_from_velocity(draw.x_t, predicted, draw.t_B)
+            found["x0_spread"].append(float(x0.std(dim=0, correction=0).mean()))
             if teacher is not None:
                 answer = teacher.velocity(draw.x_t, draw.t_B, draw.theirs.text_BND, draw.theirs.pooled_BP)
                 found["output_kd"].append(float((predicted - answer).square().mean()))
                 theirs = data_from_velocity(draw.x_t, answer, draw.t_B)
-                error = data_from_velocity(draw.x_t, predicted, draw.t_B) - theirs
+                error = x0 - theirs
                 found["x0_psnr_db"].append(
                     float(20 * (theirs.abs().max() / error.square().mean().sqrt().clamp(min=1e-8)).log10())
                 )
