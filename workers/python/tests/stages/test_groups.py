@@ -1,14 +1,15 @@
 """Stages in a group of two processes against the same stage in one: the same training up to the order
 of summation. A tolerance is stated where bits cannot be expected."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from toys import distillation as toy
-from toys.group import run_group
-from toys.kill import weights
+from toys.group import run_group, stop_group
+from toys.kill import newest_checkpoint, weights
 from toys.metrics import arrays, scalars
 
 from limbeck.stages import distill, distill_steps, pretrain
@@ -102,6 +103,16 @@ def test_one_then_two_then_one_process_train_as_one(tmp_path: Path, inputs: dict
     last = toy.context(tmp_path / "last", PRETRAIN, inputs, tmp_path / "group" / "checkpoints" / "000000004")
     pretrain.run(last)
     assert distance(last.output, whole.output) < ORDER_OF_SUMMATION
+
+
+def test_a_group_stops_together_and_leaves_a_checkpoint(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    """SIGTERM to the launcher reaches every process at another moment; they agree on the step."""
+    long = {**PRETRAIN, "training": toy.training(100_000, checkpoint_every=50_000)}
+    stop_group(tmp_path / "group", 2, long, inputs)
+    checkpoint = newest_checkpoint(tmp_path / "group")
+    assert checkpoint is not None and not (tmp_path / "group" / "result.json").exists()
+    step = json.loads((checkpoint / "position.json").read_text())["step"]
+    assert 0 < step < 50_000 and checkpoint.name == f"{step:09d}"
 
 
 def test_a_sharded_teacher_answers_with_the_same_bits(tmp_path: Path, inputs: dict[str, Path]) -> None:

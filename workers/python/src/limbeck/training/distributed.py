@@ -98,7 +98,7 @@ def summed(value: Tensor) -> Tensor:
 
 
 def any_rank(flag: bool) -> bool:
-    """True everywhere when it is true anywhere: a stop signal, a loss that is not finite."""
+    """True everywhere when it is true anywhere (a stop signal); no process goes on before all have asked."""
     if world() == 1:
         return flag
     value = torch.tensor(float(flag))

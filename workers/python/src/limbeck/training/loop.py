@@ -186,6 +186,8 @@ def train(
                 meter.skip_time()
             if stop and not last:
                 writer.wait()
+                # Nobody leaves before it is written: a launcher ends the others when one process is gone.
+                any_rank(False)
                 raise StopRequested(f"stopped after step {done}")
             shown = max(shown, done)
             step = done
