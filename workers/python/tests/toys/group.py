@@ -1,7 +1,5 @@
 """A stage run by several processes on this machine, as torchrun runs it."""
 
-import json
-import os
 import signal
 import subprocess
 import sys
@@ -9,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from toys.kill import write_job
 from toys.metrics import lines
 
 LONGEST = 240
@@ -53,11 +52,7 @@ def _lines(workdir: Path) -> list[dict[str, Any]]:
 def _launch(
     workdir: Path, processes: int, spec: dict[str, Any], inputs: dict[str, Path], resume: Path | None
 ) -> subprocess.Popen[str]:
-    workdir.mkdir(parents=True)
-    job = {"stage": "local", "epoch": 1, "spec": spec, "resume": str(resume) if resume else None}
-    job["inputs"] = {name: str(folder) for name, folder in inputs.items()}
-    (workdir / "spec.json").write_text(json.dumps(job))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = write_job(workdir, spec, inputs, resume)
     # --standalone: a rendezvous of its own on a free port.
     launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     return subprocess.Popen(

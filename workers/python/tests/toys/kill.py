@@ -68,14 +68,21 @@ def run_to_the_end(workdir: Path, spec: dict[str, Any], inputs: dict[str, Path],
     return workdir / "output"
 
 
-def _start(
+def write_job(
     workdir: Path, spec: dict[str, Any], inputs: dict[str, Path], resume: Path | None
-) -> subprocess.Popen[bytes]:
+) -> dict[str, str]:
+    """A work directory as the agent makes it; the environment of its stage."""
     workdir.mkdir(parents=True)
     job = {"stage": "local", "epoch": 1, "spec": spec, "resume": str(resume) if resume else None}
     job["inputs"] = {name: str(folder) for name, folder in inputs.items()}
     (workdir / "spec.json").write_text(json.dumps(job))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def _start(
+    workdir: Path, spec: dict[str, Any], inputs: dict[str, Path], resume: Path | None
+) -> subprocess.Popen[bytes]:
+    environment = write_job(workdir, spec, inputs, resume)
     with (workdir / "child.log").open("w") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "limbeck.stages", str(workdir)], env=environment, stdout=log, stderr=log
