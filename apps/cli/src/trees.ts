@@ -50,8 +50,10 @@ async function readPart(path: string, offset: number, length: number): Promise<U
 /** A folder as a tree artifact: its manifest, and the blobs to store. */
 export async function packTree(folder: string): Promise<{ digest: string; blobs: Blob[] }> {
   const paths = readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
+    // A link to a file is that file: caches of model hubs are folders of links.
+    .filter((entry) => entry.isFile() || entry.isSymbolicLink())
     .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => statSync(path).isFile())
   if (paths.length === 0) throw new Error(`${folder} holds no file`)
   const files: (TreeManifest['files'][number] & { source: string })[] = []
   for (const source of paths) {

@@ -107,6 +107,21 @@ function textIssues(stages: Stages, stage: RecipeStage): RecipeIssue[] {
         message: `reads text ${needs} wide, its features hold student text ${holds} wide`,
       })
   }
+  const base = denoiserOf(stages, source(stages, stage, spec.kind === 'distill' ? 'base' : 'student'))
+  const chained = spec.kind === 'distill' || spec.kind === 'distill_steps'
+  if (features && chained && base?.text === 'student' && base.studentText) {
+    const [here, there] = [canonicalJson(features.student_text), canonicalJson(base.studentText)]
+    if (here !== there)
+      issues.push({
+        path: `${stage.name}.inputs.features`,
+        message: `holds student text of ${here}; the model was trained on ${there}`,
+      })
+  }
+  if (spec.kind === 'evaluate' && spec.text === 'student' && spec.student_text === null)
+    issues.push({
+      path: `${stage.name}.student_text`,
+      message: "text is 'student': it must say which encoder",
+    })
   const asked = spec.kind === 'evaluate' || spec.kind === 'export_coreml' ? spec.student_text : null
   const trained = denoiserOf(stages, source(stages, stage, 'model'))
   if (asked && trained?.text === 'student' && trained.studentText) {
@@ -142,6 +157,11 @@ function latentIssues(stages: Stages): RecipeIssue[] {
   const known = new Map<string, { stage: string; value: number }>()
   const issues: RecipeIssue[] = []
   for (const stage of stages.values()) {
+    if (stage.spec.kind !== 'extract_features') continue
+    for (const [what, value] of Object.entries(extractedLatent(stages, stage)))
+      known.set(`stage:${stage.name} ${what}`, { stage: stage.name, value })
+  }
+  for (const stage of stages.values()) {
     const reference = stage.inputs.features
     const shape = latentOf(stages, stage)
     if (reference === undefined || !shape) continue
@@ -166,10 +186,34 @@ function latentOf(stages: Stages, stage: RecipeStage): Record<string, number> | 
   return made && { channels: made.model.latent_channels, edge: made.model.latent_size }
 }
 
+/** Latents as extraction makes them, where the recipe itself trains the autoencoder and draws the pictures. */
+function extractedLatent(stages: Stages, extract: RecipeStage): Record<string, number> {
+  const autoencoder = source(stages, extract, 'snapshot')?.spec
+  const dataset = source(stages, extract, 'dataset')?.spec
+  if (autoencoder?.kind !== 'pretrain_autoencoder') return {}
+  const { channels, latent_channels } = autoencoder.autoencoder
+  const halvings = channels.length - 1
+  return {
+    channels: latent_channels,
+    ...(dataset?.kind === 'render_dataset' ? { edge: dataset.resolution / 2 ** halvings } : {}),
+  }
+}
+
 /** A few-step model is judged on a grid that it was trained on (paper.md section 9, trap 30). */
 function gridIssues(stages: Stages, stage: RecipeStage): RecipeIssue[] {
   const { spec } = stage
   if (spec.kind !== 'evaluate') return []
+  const wrong = spec.protocols.flatMap(({ grid, steps }, index) =>
+    grid === null || grid.length === steps
+      ? []
+      : [
+          {
+            path: `${stage.name}.protocols.${index}.grid`,
+            message: `holds ${grid.length} times for ${steps} steps`,
+          },
+        ],
+  )
+  if (wrong.length > 0) return wrong
   const grids = denoiserOf(stages, source(stages, stage, 'model'))?.grids
   if (!grids) return []
   return spec.protocols.flatMap((protocol, index) => {

@@ -80,6 +80,18 @@ describe('a recipe whose stages do not fit is refused before anything runs', () 
       /lpips_weight is above 0/,
     ],
     [
+      'a protocol of another number of steps than its grid has',
+      { 'evaluate_distilled.protocols.1.steps': 4 },
+      'evaluate_distilled.protocols.1.grid',
+      /holds 8 times for 4 steps/,
+    ],
+    [
+      'an evaluation that does not say which text',
+      { 'evaluate_distilled.student_text': null },
+      'evaluate_distilled.student_text',
+      /must say which encoder/,
+    ],
+    [
       'parts that do not divide the batch',
       { 'distill.training.micro_batch': 12 },
       'distill.training.micro_batch',
@@ -114,6 +126,60 @@ describe('a recipe whose stages do not fit is refused before anything runs', () 
       inputs: { features: 'stage:features_large', initial: 'stage:pretrain' },
     })
     expect(issues(recipe)).toEqual([])
+  })
+
+  it('knows the latents of an autoencoder that the recipe itself trains', () => {
+    const withAutoencoder = (latent_channels: number, channels: number[]): Recipe => {
+      const recipe = tiny()
+      const decoder = recipe.stages.find(({ name }) => name === 'decoder')
+      if (decoder?.spec.kind !== 'distill_decoder') throw new Error('the preset changed')
+      const { training } = decoder.spec
+      recipe.stages.push({
+        name: 'autoencoder',
+        spec: {
+          kind: 'pretrain_autoencoder',
+          autoencoder: { channels, layers_per_block: 1, latent_channels, norm_groups: 8 },
+          text: { encoder: 'words', vocabulary: 'shapes-v1', width: 64, tokens: 6, seed: 7 },
+          training,
+          l1_weight: 0.3,
+          kl_weight: 2e-4,
+        },
+        inputs: { dataset: 'stage:render' },
+        after: [],
+        resource_class: 'cpu',
+        max_seconds: 60,
+        stall_seconds: 60,
+      })
+      const features = recipe.stages.find(({ name }) => name === 'features')
+      if (features) features.inputs.snapshot = 'stage:autoencoder'
+      return recipe
+    }
+    expect(issues(withAutoencoder(4, [16, 32, 64]))).toEqual([])
+    const [channels, edge] = [
+      issues(withAutoencoder(8, [16, 32, 64])),
+      issues(withAutoencoder(4, [16, 32, 64, 64])),
+    ]
+    expect(channels.map(({ message }) => message)).toContain(
+      'works on latents of channels 4, features on 8 of the same features',
+    )
+    expect(edge.map(({ message }) => message)).toContain(
+      'works on latents of edge 16, features on 8 of the same features',
+    )
+  })
+
+  it('refuses a distillation on features of another student text than its base read', () => {
+    const recipe = tiny()
+    const features = recipe.stages.find((stage) => stage.name === 'features')
+    const distill = recipe.stages.find((stage) => stage.name === 'distill')
+    if (features?.spec.kind !== 'extract_features' || !distill) throw new Error('the preset changed')
+    const text = { ...features.spec.student_text, seed: 8 } as typeof features.spec.student_text
+    recipe.stages.push({
+      ...structuredClone(features),
+      name: 'others',
+      spec: { ...features.spec, student_text: text },
+    })
+    distill.inputs.features = 'stage:others'
+    expect(issues(recipe).map(({ path }) => path)).toContain('distill.inputs.features')
   })
 
   it('needs no teacher’s text in the features of a distillation that encodes it live', () => {

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers.utils.constants import SAFETENSORS_WEIGHTS_NAME
 from toys import distillation as toy
 
 from limbeck.contracts.generated import AutoencoderConfig
@@ -17,6 +18,7 @@ from limbeck.models.autoencoder import (
     to_unit,
 )
 from limbeck.models.store import Denoiser, load_card, load_denoiser
+from limbeck.models.tensors import load_tensors, save_tensors
 from limbeck.training.seeding import seeded_build
 
 torch.set_num_threads(1)
@@ -64,6 +66,16 @@ def test_it_is_read_back_from_a_snapshot(tmp_path: Path) -> None:
     assert not any(p.requires_grad for p in loaded.parameters())
     with pytest.raises(FileNotFoundError, match=r"vae/config\.json"):
         FrozenAutoencoder.load(tmp_path / "vae")
+
+
+def test_a_snapshot_that_lacks_a_tensor_is_refused_and_not_filled_up(tmp_path: Path) -> None:
+    seeded_build(0, lambda: build_autoencoder(CONFIG)).save_pretrained(tmp_path / "vae")
+    file = tmp_path / "vae" / SAFETENSORS_WEIGHTS_NAME
+    held = load_tensors(file)
+    del held["decoder.conv_out.weight"]
+    save_tensors(file, held)
+    with pytest.raises(ValueError, match=r"1 tensors missing \['decoder.conv_out.weight'\]"):
+        FrozenAutoencoder.load(tmp_path)
 
 
 def test_bytes_survive_the_way_to_floats_and_back() -> None:

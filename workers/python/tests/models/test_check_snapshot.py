@@ -83,6 +83,19 @@ BREAKS: list[tuple[Callable[[Path], object], str]] = [
     (lambda s: (s / "vae" / "config.json").unlink(), "vae lacks config.json"),
     (lambda s: (s / "text_encoder" / "pytorch_model.bin").write_bytes(b""), "pytorch_model.bin is a pickle"),
     (lambda s: (s / "notes").symlink_to("/etc/hostname"), "notes is a link out of the folder"),
+    (
+        lambda s: (s / weights("transformer")).unlink(),
+        "transformer has no *.safetensors with a tensor in it",
+    ),
+    (
+        lambda s: (s / "linked").symlink_to(s / "vae", target_is_directory=True),
+        "linked is a link to a folder",
+    ),
+    (lambda s: (s / "vae" / "config.json").write_text("{"), "vae/config.json cannot be used"),
+    (
+        lambda s: (s / "vae" / "x.safetensors.index.json").write_text("[]"),
+        "vae/x.safetensors.index.json is no index of weights",
+    ),
     (sharded, "text_encoder_3/model.safetensors.index.json promises"),
     (
         lambda s: (s / "vae" / "config.json").write_text('{"_class_name": "AutoencoderTiny"}'),

@@ -117,5 +117,6 @@ def test_a_snapshot_without_the_component_is_named(tmp_path: Path, snapshot: Pat
     bare = tmp_path / "bare"
     shutil.copytree(snapshot / "vae", bare / "vae")
     shutil.copytree(snapshot / "text", bare / "text")
-    with pytest.raises(FileNotFoundError, match=r"transformer/config\.json"):
+    with pytest.raises(StageFailure, match=r"transformer/config\.json") as caught:
         run(context(tmp_path / "work", bare))
+    assert caught.value.reason == "bad_input"

@@ -14,6 +14,7 @@ from diffusers import AutoencoderKL
 from torch import nn
 
 from limbeck.contracts.generated import AutoencoderConfig
+from limbeck.models.loading import load_component
 
 
 def build_autoencoder(config: AutoencoderConfig) -> AutoencoderKL:
@@ -51,13 +52,17 @@ class FrozenAutoencoder(nn.Module):
 
     @classmethod
     def load(cls, snapshot: Path) -> "FrozenAutoencoder":
-        """From `vae/` of a snapshot folder; half-precision files compute in fp32."""
+        """From `vae/` of a snapshot folder; half-precision files compute in fp32.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: tensors are missing, unknown or of another shape; names them.
+        """
         folder = snapshot / "vae"
         if not (folder / "config.json").is_file():
             raise FileNotFoundError(f"a snapshot needs vae/config.json; not found under {snapshot}")
-        vae = AutoencoderKL.from_pretrained(
-            folder, local_files_only=True, torch_dtype=torch.float32, low_cpu_mem_usage=False
-        )
+        vae = load_component(AutoencoderKL, folder, torch.float32)
+        assert isinstance(vae, AutoencoderKL)
         return cls(vae)
 
     @property

@@ -33,11 +33,13 @@ def check(folder: Path) -> tuple[dict[str, int], list[str]]:
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
             wrong.append(f"{name} is a link out of the folder")
+        elif path.is_symlink() and path.is_dir():
+            wrong.append(f"{name} is a link to a folder; only files are followed")
         elif path.suffix in PICKLES:
             wrong.append(f"{name} is a pickle, which can run code when it is read; convert it to safetensors")
     found = dict[str, int]()
     for part in sorted(path for path in folder.iterdir() if path.is_dir()):
-        if not any(part.glob("*.safetensors*")):
+        if not any(part.glob("*.safetensors*")) and not _promises_weights(part / "config.json"):
             continue
         held, problems = _component(part)
         found[part.name] = len(held)
@@ -61,8 +63,15 @@ def _component(part: Path) -> tuple[Shapes, list[str]]:
                     place[name] = file.name
         except SafetensorError as error:
             wrong.append(f"{part.name}/{file.name} cannot be read: {error}")
+    if not held and not wrong:
+        wrong.append(f"{part.name} has no *.safetensors with a tensor in it")
     for index in sorted(part.glob("*.safetensors.index.json")):
-        for name, file in json.loads(index.read_text())["weight_map"].items():
+        try:
+            weight_map = dict(json.loads(index.read_text())["weight_map"])
+        except (ValueError, KeyError, TypeError) as error:
+            wrong.append(f"{part.name}/{index.name} is no index of weights: {error!r}")
+            continue
+        for name, file in weight_map.items():
             if place.get(name) != file:
                 wrong.append(f"{part.name}/{index.name} promises {name} in {file}, which does not hold it")
                 break
@@ -70,8 +79,22 @@ def _component(part: Path) -> tuple[Shapes, list[str]]:
     if not config.is_file():
         wrong.append(f"{part.name} lacks config.json")
     elif part.name in (*TRANSFORMERS, "vae") and not wrong:
-        wrong += _against_architecture(part, json.loads(config.read_text()), held)
+        try:
+            wrong += _against_architecture(part, dict(json.loads(config.read_text())), held)
+        except (ValueError, TypeError) as error:
+            wrong.append(f"{part.name}/config.json cannot be used: {error}")
     return held, wrong
+
+
+def _promises_weights(config: Path) -> bool:
+    """Of a model class, as its library writes it; the closed-vocabulary text/ has a config.json alone."""
+    if not config.is_file():
+        return False
+    try:
+        held = json.loads(config.read_text())
+    except ValueError:
+        return True
+    return isinstance(held, dict) and ("_class_name" in held or "architectures" in held)
 
 
 def _against_architecture(part: Path, config: dict[str, object], held: Shapes) -> list[str]:

@@ -19,7 +19,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.utils.checkpoint import checkpoint
 
 from limbeck.contracts.generated import Sd3Config
-from limbeck.models.tensors import load_tensors
+from limbeck.models.loading import load_component
 
 TIMESTEP_SCALE = 1000.0
 """The model's timestep input is 1000 t (training.md B.3)."""
@@ -169,32 +169,13 @@ def build_sd3(config: Sd3Config) -> Sd3Denoiser:
 
 
 def load_transformer(folder: Path, dtype: torch.dtype) -> SD3Transformer2DModel:
-    """A component of a snapshot, one file at a time, at once in `dtype`: SD3.5-Large never takes more
-    memory than its weights and one shard. (diffusers' own loading keeps the dtype of the file, and
-    initialises what the file lacks without a word.)
+    """A component of a snapshot, at once in `dtype`.
 
     Raises:
         ValueError: tensors are missing, unknown or of another shape; names them.
     """
-    with torch.device("meta"):
-        model = SD3Transformer2DModel.from_config(json.loads((folder / "config.json").read_text()))
+    model = load_component(SD3Transformer2DModel, folder, dtype)
     assert isinstance(model, SD3Transformer2DModel)
-    wanted = model.state_dict()
-    missing, unknown, misshapen = set(wanted), [], []
-    for file in sorted(folder.glob("*.safetensors")):
-        tensors = load_tensors(file)
-        unknown += [name for name in tensors if name not in wanted]
-        fitting = {name: t for name, t in tensors.items() if name in wanted}
-        misshapen += [name for name, t in fitting.items() if t.shape != wanted[name].shape]
-        missing -= fitting.keys()
-        if not (unknown or misshapen):
-            model.load_state_dict({n: t.to(dtype) for n, t in fitting.items()}, strict=False, assign=True)
-    if missing or unknown or misshapen:
-        raise ValueError(
-            f"the weights of {folder.name} do not fit its config.json: {len(missing)} tensors missing"
-            f" {sorted(missing)[:3]}, {len(unknown)} unknown {unknown[:3]},"
-            f" {len(misshapen)} of another shape {misshapen[:3]}"
-        )
     return model
 
 

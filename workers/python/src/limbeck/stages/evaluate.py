@@ -55,7 +55,10 @@ class Candidate:
 
 def run(ctx: StageContext) -> StageResult:
     spec: EvaluateSpec = ctx.spec
-    candidate = _candidate(ctx)
+    try:
+        candidate = _candidate(ctx)
+    except (FileNotFoundError, ValueError) as error:
+        raise StageFailure("bad_input", str(error)) from error
     for protocol in spec.protocols:
         _check_grid(protocol, candidate)
     total = sum(len(_images(protocol)) for protocol in spec.protocols)
