@@ -3,7 +3,7 @@ import { argv, exit, stderr } from 'node:process'
 import { ConfigError, StackError } from '@limbeck/platform'
 import { Command } from 'commander'
 import { ApiError } from './client.ts'
-import { registerAssets } from './commands/assets.ts'
+import { registerAssetCommands } from './commands/assets.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDown } from './commands/down.ts'
 import { registerModel } from './commands/model.ts'
@@ -28,7 +28,7 @@ for (const register of [
   registerReleases,
   registerModel,
   registerSnapshots,
-  registerAssets,
+  registerAssetCommands,
   registerStudy,
   registerWorker,
   registerUp,

@@ -13,7 +13,7 @@ interface NameOptions extends ConnectionOptions {
 }
 
 /** What recipes name as asset:<name>: data sets, snapshots, models. */
-export function registerAssets(program: Command): void {
+export function registerAssetCommands(program: Command): void {
   const assets = program.command('assets').description('what recipes name as asset:<name>')
 
   withConnection(assets.command('list'))

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { stdout } from 'node:process'
 import { ModelVersionList, PromotionView, Recipe, RunView } from '@limbeck/contracts'
 import { down, repositoryRoot, writeFileAtomic } from '@limbeck/platform'
@@ -11,6 +11,7 @@ import { corePackages, sampleGrid } from '../demo/results.ts'
 import { currentRun, rememberRun } from '../demo/state.ts'
 import { type DemoSummary, summarise, summaryText } from '../demo/summary.ts'
 import { follow } from '../follow.ts'
+import { outputFile } from '../output-file.ts'
 
 interface DemoOptions {
   quick?: boolean
@@ -35,11 +36,11 @@ export function registerDemo(program: Command): void {
         )
         process.exit(130)
       })
+      const json = options.json === undefined ? null : outputFile('--json', options.json)
       const stack = await bringUp({ workers: Number(options.workers), report: line })
       try {
         const summary = await demo(stack, options)
-        if (options.json !== undefined)
-          writeFileSync(resolve(options.json), `${JSON.stringify(summary, null, 2)}\n`)
+        if (json !== null) writeFileSync(json, `${JSON.stringify(summary, null, 2)}\n`)
         if (summary.release === null) process.exitCode = 1
       } finally {
         if (options.keep === true) line('The stack is still up: ./limbeck status, ./limbeck down')

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { stdout } from 'node:process'
 import { Recipe, RunView } from '@limbeck/contracts'
 import { repositoryRoot } from '@limbeck/platform'
@@ -8,6 +8,7 @@ import { registerAssets } from '../assets.ts'
 import { type ConnectionOptions, connect, withConnection } from '../connection.ts'
 import { follow } from '../follow.ts'
 import { type Cell, signed, table } from '../format.ts'
+import { outputFile } from '../output-file.ts'
 import { overrideOf, repeated } from '../override.ts'
 import { type Arm, compare, KD_QUESTIONS, refuseWithoutArms, resultOf } from '../study/compare.ts'
 import { UsageError } from '../usage-error.ts'
@@ -56,6 +57,7 @@ export function registerStudy(program: Command): void {
 async function kd(options: StudyOptions): Promise<void> {
   const seeds = count('seeds', options.seeds, 2, 100)
   const prompts = count('prompts', options.prompts, 1, 1000)
+  const json = options.json === undefined ? null : outputFile('--json', options.json)
   const client = connect(options)
   const recipe = await client.get(`/v1/recipes/${encodeURIComponent(options.recipe)}`, Recipe)
   refuseWithoutArms(recipe)
@@ -86,9 +88,9 @@ async function kd(options: StudyOptions): Promise<void> {
   const answers = KD_QUESTIONS.map((question) => ({ ...question, answer: compare(runs, question) }))
   // First to the screen: a file that cannot be written must not cost the answer.
   line(`\n${scoreTable(runs)}\n\n${differenceTable(answers)}`)
-  if (options.json !== undefined)
+  if (json !== null)
     writeFileSync(
-      resolve(options.json),
+      json,
       `${JSON.stringify({ recipe: options.recipe, overrides, runs: runs.map(({ id }) => id), scores: scores(runs), differences: answers }, null, 2)}\n`,
     )
 }
