@@ -96,6 +96,12 @@ def test_what_is_stored_is_read_and_checked(tmp_path: Path, distance: Lpips) -> 
     save_file(tensors, tmp_path / "lpips" / "lpips.safetensors")
     with pytest.raises(ValueError, match=r"blocks\.0\.1\.bias"):
         Lpips.load(tmp_path)
+    (tmp_path / "lpips" / "lpips.safetensors").write_bytes(b"cut short")
+    with pytest.raises(ValueError, match=r"lpips/lpips\.safetensors"):
+        Lpips.load(tmp_path)
+    (tmp_path / "negative" / "lpips" / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match="does not hold the widths"):
+        Lpips.load(tmp_path / "negative")
     with pytest.raises(FileNotFoundError, match=r"lacks lpips/config\.json"):
         Lpips.load(tmp_path / "absent")
     assert json.loads((tmp_path / "lpips" / "config.json").read_text()) == {"widths": SMALL}

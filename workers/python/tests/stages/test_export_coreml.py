@@ -97,3 +97,18 @@ def test_a_model_without_step_grids_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StageFailure, match="no step grids") as caught:
         run(context(tmp_path, None))
     assert caught.value.reason == "bad_input"
+
+
+def test_text_of_other_encoders_than_the_models_is_refused(tmp_path: Path) -> None:
+    ctx = context(tmp_path, {"2": [1.0, 0.5]})
+    card = json.loads((ctx.input("model") / "config.json").read_text())
+    (ctx.input("model") / "config.json").write_text(json.dumps({**card, "text_digest": "0" * 64}))
+    index = ctx.input("features") / "index.json"
+    held = json.loads(index.read_text())
+    held["attributes"]["student_text"] = {"digest": "1" * 64, "tokens": 6}
+    index.write_text(json.dumps(held))
+    with pytest.raises(
+        StageFailure, match=r"trained on text of the encoders 000.* hold text of 111"
+    ) as caught:
+        run(ctx)
+    assert caught.value.reason == "bad_input"

@@ -2,12 +2,13 @@
 a small size, through the stages."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.numpy import load
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from toys import distillation as toy
 from toys import text as toy_text
 from toys.kill import weights
@@ -113,9 +114,23 @@ def test_text_of_other_encoders_is_refused(tmp_path: Path, inputs: dict[str, Pat
 def test_a_snapshot_without_the_students_encoders_says_so(tmp_path: Path, inputs: dict[str, Path]) -> None:
     given = {name: inputs[name] for name in ("dataset", "snapshot")}
     spec = {"kind": "extract_features", "student_text": TEXT}
-    with pytest.raises(StageFailure, match=r"lacks gemma/config.json; it holds: .*text_encoder") as caught:
+    with pytest.raises(StageFailure, match=r"student_text: .*lacks gemma/config.json; it") as caught:
         extract_features.run(toy.context(tmp_path, spec, given))
     assert caught.value.reason == "bad_input"
+
+
+def test_values_that_float16_cannot_hold_are_no_features(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    """Infinity in a cache would be found in a loss, hours later."""
+    loud = tmp_path / "loud"
+    shutil.copytree(inputs["student_snapshot"], loud)
+    file = loud / "text_encoder" / "model.safetensors"
+    tensors = load_file(file)
+    (name,) = [name for name in tensors if name.endswith("text_projection.weight")]
+    save_file({**tensors, name: tensors[name] * 1e6}, file, metadata={"format": "pt"})
+    spec = {"kind": "extract_features", "student_text": TEXT}
+    with pytest.raises(StageFailure, match=r"features reach .*; what is stored ends at 65504") as caught:
+        extract_features.run(toy.context(tmp_path / "work", spec, {**inputs, "student_snapshot": loud}))
+    assert caught.value.reason == "non_finite"
 
 
 def test_text_of_the_teacher_is_kept_only_where_it_is_wanted(tmp_path: Path, inputs: dict[str, Path]) -> None:

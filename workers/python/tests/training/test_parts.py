@@ -11,7 +11,7 @@ from limbeck.training.ema import Ema
 from limbeck.training.optimizers import NamedOptimizer, split_for_muon
 from limbeck.training.schedule import learning_rate
 from limbeck.training.seeding import seeded_build
-from limbeck.training.statistics import BinMeans, HeldOutVelocity, even_bin
+from limbeck.training.statistics import BinMeans, HeldOutVelocity, even_bin, held_out_chunk
 
 torch.set_num_threads(1)
 
@@ -137,3 +137,8 @@ def test_seeded_build_is_repeatable_and_leaves_the_generator_alone() -> None:
     one, two, other = (seeded_build(seed, lambda: nn.Linear(3, 3).weight.detach()) for seed in (1, 1, 2))
     assert torch.equal(one, two) and not torch.equal(one, other)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_larger_maps_are_measured_in_smaller_parts() -> None:
+    assert [held_out_chunk(edge, 32) for edge in (8, 32, 64, 128)] == [64, 64, 16, 4]
+    assert held_out_chunk(4096, 32) == 1

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from limbeck.models.tensors import Tensors, load_tensors, save_tensors
@@ -59,15 +60,19 @@ class Lpips(nn.Module):
 
         Raises:
             FileNotFoundError: it is not there.
-            ValueError: tensors are missing, unknown or of another shape; a channel's weight is negative.
+            ValueError: a file cannot be read; tensors are missing, unknown or of another shape; a channel's
+                weight is negative.
         """
         folder = snapshot / "lpips"
         if not (folder / "config.json").is_file():
             raise FileNotFoundError(f"snapshot {snapshot.name} lacks lpips/config.json")
-        distance = cls(json.loads((folder / "config.json").read_text())["widths"])
+        try:
+            distance = cls(json.loads((folder / "config.json").read_text())["widths"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"lpips/config.json does not hold the widths of blocks: {error!r}") from error
         try:
             distance.load_state_dict(load_tensors(folder / "lpips.safetensors"))
-        except RuntimeError as error:
+        except (RuntimeError, SafetensorError) as error:
             raise ValueError(f"lpips/lpips.safetensors: {error}") from error
         if any(bool((weight < 0).any()) for weight in distance.weights):
             raise ValueError("lpips/lpips.safetensors: a negative weight would reward a difference")

@@ -11,7 +11,7 @@ from limbeck.contracts.generated import DistillSpec, DistillStepsSpec, Sd3Config
 from limbeck.data.features import FeatureSet
 from limbeck.models.sd3 import FrozenTeacher
 from limbeck.models.store import LoadedDenoiser, load_denoiser
-from limbeck.models.text import load_text_encoder
+from limbeck.models.text import encoder_dtype, load_text_encoder
 from limbeck.training.distributed import device, world
 
 
@@ -48,9 +48,8 @@ def open_teacher_text(ctx: StageContext, spec: DistillSpec | DistillStepsSpec) -
     if spec.teacher_text == "cached":
         return FeatureSet.load(ctx.input("features"), "teacher")
     on = device()
-    dtype = torch.bfloat16 if on.type == "cuda" else torch.float32
     try:
-        encoder = load_text_encoder(ctx.input("snapshot"), dtype, on)
+        encoder = load_text_encoder(ctx.input("snapshot"), encoder_dtype(on), on)
     except (FileNotFoundError, ValueError, OSError) as error:
         raise StageFailure("bad_input", f"teacher_text live: {error}") from error
     return FeatureSet.load(ctx.input("features"), "teacher", encoder)

@@ -39,9 +39,6 @@ from limbeck.training.precision import compute_precision, prepared
 from limbeck.training.seeding import seeded_build
 from limbeck.training.statistics import BinMeans, HeldOutVelocity
 
-CHUNK = 64
-"""Held-out samples a forward."""
-
 
 def mean_square(error_BCHW: Tensor) -> Tensor:
     """Per-sample mean over everything but the batch [B], in float32."""
@@ -313,8 +310,8 @@ class _Validation:
     def measure(self) -> dict[str, list[float]]:
         """task, output_kd, feature_kd -> mean by t-bin."""
         found: dict[str, list[Tensor]] = {}
-        for start in range(0, len(self.own.t_B), CHUNK):
-            rows = slice(start, start + CHUNK)
+        for start in range(0, len(self.own.t_B), self.own.chunk):
+            rows = slice(start, start + self.own.chunk)
             task_B, terms, _ = self.distillation.losses(
                 self.own.x_t[rows],
                 self.own.t_B[rows],

@@ -33,11 +33,12 @@ from limbeck.training.distributed import device
 from limbeck.training.loop import Learner, StepOutput, train
 from limbeck.training.precision import compute_precision, prepared
 from limbeck.training.seeding import seeded_build
+from limbeck.training.statistics import held_out_chunk
 
 Places = Sequence[int] | NDArray[np.int64]
 
-CHUNK = 64
-"""Held-out images a forward."""
+IMAGE_EDGE = 64
+"""Up to there 64 held-out images are one forward; SD3's decoder takes a gigabyte for one of 1024 px."""
 
 FP16_LARGEST = 65504.0
 FP16_ROOM = FP16_LARGEST / 8
@@ -94,25 +95,29 @@ def run(ctx: StageContext) -> StageResult:
         )
 
     final: dict[str, float] = {}
+    chunk = held_out_chunk(images.edge, IMAGE_EDGE)
     held_out_places = range(count, len(features))
-    truth = images[held_out_places].to(on)
+    truth = images[held_out_places]
     z_held_out = features.batch(held_out_places).latent_BCHW.to(on)
-    reference = torch.cat([autoencoder.decode(part) for part in z_held_out.split(CHUNK)])
+    # Pictures gather on the CPU: 320 of 1024 px are 4 GB.
+    reference = torch.cat([autoencoder.decode(part).cpu() for part in z_held_out.split(chunk)])
 
     def validate(done: int) -> None:
         with torch.no_grad(), learner.ema["decoder"].applied(decoder):
-            made = torch.cat([decoder(part).clamp(-1, 1) for part in z_held_out.split(CHUNK)])
+            made = torch.cat([decoder(part).clamp(-1, 1).cpu() for part in z_held_out.split(chunk)])
         final["psnr_images_db"] = psnr(made, truth)
         final["psnr_teacher_decoder_db"] = psnr(made, reference)
         if perceptual is not None:
             with torch.no_grad():
-                pairs = zip(made.split(CHUNK), truth.split(CHUNK), strict=True)
-                final["lpips_images"] = float(torch.cat([perceptual(m, t) for m, t in pairs]).mean())
+                pairs = zip(made.split(chunk), truth.split(chunk), strict=True)
+                final["lpips_images"] = float(
+                    torch.cat([perceptual(m.to(on), t.to(on)) for m, t in pairs]).mean()
+                )
         ctx.log_scalars(done, {f"validation/{name}": value for name, value in final.items()})
 
     learners = [learner, *([critic.learner] if critic else [])]
     train(ctx=ctx, training=training, learners=learners, step_fn=step, validate_fn=validate)
-    peak = _peak_activation(decoder, learner, z_held_out)
+    peak = _peak_activation(decoder, learner, z_held_out.split(chunk))
     if peak > FP16_ROOM:
         ctx.warn(f"activations reach {peak:.0f}: an fp16 file overflows at {FP16_LARGEST:.0f}")
     card = DecoderCard(config=spec.decoder, steps=training.steps)
@@ -173,7 +178,7 @@ class _Critic:
 
 
 @torch.no_grad()
-def _peak_activation(decoder: TinyDecoder, learner: Learner, z_BCHW: Tensor) -> float:
+def _peak_activation(decoder: TinyDecoder, learner: Learner, latents: Sequence[Tensor]) -> float:
     """Largest absolute output of any layer over the held-out latents: few norms are left in this net, and
     an fp16 file may overflow (paper.md section 9, trap 26)."""
     peak = 0.0
@@ -185,7 +190,7 @@ def _peak_activation(decoder: TinyDecoder, learner: Learner, z_BCHW: Tensor) -> 
     handles = [module.register_forward_hook(look) for module in decoder.modules()]
     try:
         with learner.ema["decoder"].applied(decoder):
-            for part in z_BCHW.split(CHUNK):
+            for part in latents:
                 decoder(part)
     finally:
         for handle in handles:

@@ -35,7 +35,7 @@ from limbeck.evaluation.sheet import save_sheet
 from limbeck.models.autoencoder import FrozenAutoencoder, to_bytes
 from limbeck.models.sd3 import FrozenTeacher
 from limbeck.models.store import Denoiser, load_denoiser
-from limbeck.models.text import TextEncoder, load_text_encoder, open_student_text
+from limbeck.models.text import TextEncoder, encoder_dtype, load_text_encoder, open_student_text
 from limbeck.models.tiny_decoder import load_decoder
 from limbeck.objectives.flow import even_grid
 from limbeck.training.distributed import device
@@ -239,12 +239,12 @@ def _candidate(ctx: StageContext) -> Candidate:
 def _encoder(ctx: StageContext) -> TextEncoder:
     spec: EvaluateSpec = ctx.spec
     if spec.text == "teacher":
-        return load_text_encoder(ctx.input("snapshot"), device=device())
+        return load_text_encoder(ctx.input("snapshot"), encoder_dtype(device()), device())
     if spec.student_text is None:
         raise StageFailure("bad_config", "text is 'student': student_text must say which encoder that is")
     folder = ctx.input("student_snapshot" if "student_snapshot" in ctx.inputs else "snapshot")
     try:
-        return open_student_text(spec.student_text, folder, device=device())
+        return open_student_text(spec.student_text, folder, encoder_dtype(device()), device())
     except (FileNotFoundError, ValueError) as error:
         raise StageFailure("bad_input", f"student_text: {error}") from error
 

@@ -27,6 +27,7 @@ from limbeck.models.store import LoadedDenoiser, UnetDenoiser, load_denoiser
 from limbeck.models.tiny_decoder import load_decoder
 from limbeck.models.unet import EfficientUNet
 from limbeck.objectives.flow import interpolate
+from limbeck.stages.denoisers import check_text
 
 Case = dict[str, Tensor]
 
@@ -36,6 +37,7 @@ def run(ctx: StageContext) -> StageResult:
     model = load_denoiser(ctx.input("model"))
     unet, times = _few_step_unet(model)
     features = FeatureSet.load(ctx.input("features"), "student")
+    check_text(model, features)
     places = list(range(len(features) - min(spec.parity_samples, len(features)), len(features)))
     step = UnetStep(unet).eval()
     decoder = DecoderStep(load_decoder(ctx.input("decoder"))).eval()

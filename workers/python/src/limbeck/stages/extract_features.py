@@ -26,7 +26,7 @@ from limbeck.data.shards import ShardWriter
 from limbeck.evaluation.sampler import sample
 from limbeck.models.autoencoder import FrozenAutoencoder, to_unit
 from limbeck.models.sd3 import FrozenTeacher
-from limbeck.models.text import TextEncoder, load_text_encoder, open_student_text
+from limbeck.models.text import TextEncoder, encoder_dtype, load_text_encoder, open_student_text
 from limbeck.objectives.flow import even_grid
 from limbeck.training.distributed import device
 
@@ -95,11 +95,10 @@ def _open(
     if component and not spec.teacher_text:
         raise StageFailure("bad_config", "teacher_samples need the teacher's text, and teacher_text is false")
     on = device()
-    # What is stored is half precision: on a GPU the encoders (T5-XXL 4.8 B) compute in it, too.
-    dtype = torch.bfloat16 if on.type == "cuda" else torch.float32
+    dtype = encoder_dtype(on)
     try:
         autoencoder = FrozenAutoencoder.load(snapshot).to(on)
-        encoders = {"student": open_student_text(spec.student_text, student_snapshot, dtype, on)}
+        encoders = {"student": _open_student(spec, student_snapshot, dtype, on)}
         if spec.teacher_text:
             encoders["teacher"] = load_text_encoder(snapshot, dtype, on)
         teacher = FrozenTeacher.load(snapshot, component, dtype, on) if component else None
@@ -108,8 +107,26 @@ def _open(
         raise StageFailure("bad_input", f"input 'snapshot': {error}") from error
 
 
+def _open_student(
+    spec: ExtractFeaturesSpec, snapshot: Path, dtype: torch.dtype, on: torch.device
+) -> TextEncoder:
+    try:
+        return open_student_text(spec.student_text, snapshot, dtype, on)
+    except (FileNotFoundError, ValueError, OSError) as error:
+        raise StageFailure("bad_input", f"student_text: {error}") from error
+
+
 def _half(value: torch.Tensor) -> np.ndarray:
-    return value.to(torch.float16).cpu().numpy()
+    """As it is stored.
+
+    Raises:
+        StageFailure: non_finite, where a value is not finite, or too large for float16.
+    """
+    half = value.to(torch.float16)
+    if not torch.isfinite(half).all():
+        largest = float(value.abs().max())
+        raise StageFailure("non_finite", f"features reach {largest:.4g}; what is stored ends at 65504")
+    return half.cpu().numpy()
 
 
 def _teacher_ends(
@@ -131,8 +148,6 @@ def _teacher_ends(
         grid=even_grid(wanted.steps),
         guidance_scale=wanted.guidance_scale,
     )
-    if not torch.isfinite(ends).all():
-        raise StageFailure("non_finite", f"the teacher's samples {places[0]}..{places[-1]} are not finite")
     return _half(ends)
 
 

@@ -16,8 +16,17 @@ from limbeck.training.distributed import summed
 
 VelocityFunction = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
+LATENT_EDGE = 32
+"""Of 256 px: up to there 64 held-out latents are one forward."""
+
 BINS = 20
 """Even bins in t for what the dashboard shows."""
+
+
+def held_out_chunk(edge: int, reference: int) -> int:
+    """Held-out samples a forward: 64 up to maps of `reference` pixels on an edge, fewer of larger ones, so
+    that what a forward takes of the memory stays the same."""
+    return max(1, min(64, 64 * reference**2 // edge**2))
 
 
 def even_bin(t_B: Tensor, bins: int = BINS) -> Tensor:
@@ -69,6 +78,8 @@ class HeldOutVelocity:
         total = bins * per_bin
         self.bins = bins
         self.batch = load([i % count for i in range(total)]).to(torch.device(device))
+        self.chunk = held_out_chunk(self.batch.latent_BCHW.shape[-1], LATENT_EDGE)
+        """Samples a forward."""
         place = torch.arange(total)
         self.t_B = ((place % bins) + uniform(0, "held-out t", range(total))) / bins
         self.t_B = self.t_B.to(device)
@@ -78,8 +89,9 @@ class HeldOutVelocity:
         self.target = velocity_target(self.batch.latent_BCHW, self.noise)
 
     @torch.no_grad()
-    def velocities(self, denoiser: VelocityFunction, chunk: int = 64) -> Tensor:
+    def velocities(self, denoiser: VelocityFunction) -> Tensor:
         """Predictions on the held-out batch [bins * per_bin, C, H, W]."""
+        chunk = self.chunk
         rows = [slice(i, i + chunk) for i in range(0, len(self.t_B), chunk)]
         parts = [
             denoiser(self.x_t[r], self.t_B[r], self.batch.text_BND[r], self.batch.pooled_BP[r]) for r in rows
