@@ -50,7 +50,7 @@ async function readPart(path: string, offset: number, length: number): Promise<U
 /** A folder as a tree artifact: its manifest, and the blobs to store. */
 export async function packTree(folder: string): Promise<{ digest: string; blobs: Blob[] }> {
   const paths = readdirSync(folder, { recursive: true, withFileTypes: true })
-    // A link to a file is that file: caches of model hubs are folders of links.
+    // A link to a file is that file.
     .filter((entry) => entry.isFile() || entry.isSymbolicLink())
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((path) => statSync(path).isFile())

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -75,17 +76,10 @@ def main(argv: Sequence[str]) -> int:
     teacher, student = load_preset("sd35-large"), load_preset("snapgen-1024")
     figures = []
     for pixels in arguments.sizes:
-        for run, preset in ((teacher_figure, teacher), (student_figure, student)):
+        ask = partial(teacher_figure, teacher, compiled=arguments.compile), partial(student_figure, student)
+        for measured in ask:
             torch.cuda.empty_cache()
-            figure = run(
-                preset,
-                pixels,
-                arguments.batch,
-                arguments.repeats,
-                device,
-                peak_tflops=peak,
-                compiled=arguments.compile,
-            )
+            figure = measured(pixels, arguments.batch, arguments.repeats, device, peak_tflops=peak)
             print(line(figure), flush=True)
             figures.append(figure)
     if arguments.json:
@@ -150,7 +144,6 @@ def student_figure(
     device: torch.device,
     *,
     peak_tflops: float | None = None,
-    compiled: bool = False,
 ) -> Figure:
     """One training step of the UNet, as the stages do it."""
     edge = pixels // 8

@@ -89,8 +89,9 @@ BREAKS: list[tuple[Callable[[Path], object], str]] = [
     ),
     (
         lambda s: (s / "linked").symlink_to(s / "vae", target_is_directory=True),
-        "linked is a link to a folder",
+        "linked is a link to no file",
     ),
+    (lambda s: (s / "torn").symlink_to(s / "absent"), "torn is a link to no file"),
     (lambda s: (s / "vae" / "config.json").write_text("{"), "vae/config.json cannot be used"),
     (
         lambda s: (s / "vae" / "x.safetensors.index.json").write_text("[]"),
@@ -122,6 +123,14 @@ def test_everything_that_is_wrong_is_told_at_once(snapshot: Path) -> None:
         env={"PYTHONPATH": str(Path(__file__).resolve().parents[2] / "src"), "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == WRONG and done.stdout == "" and len(done.stderr.splitlines()) == 2
+
+
+def test_of_a_thousand_lines_the_first_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(50):
+        (tmp_path / f"{number:02d}.bin").touch()
+    assert main([str(tmp_path)]) == WRONG
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 21 and lines[-1] == "and 30 more"
 
 
 def test_a_folder_without_components_is_no_snapshot(tmp_path: Path) -> None:

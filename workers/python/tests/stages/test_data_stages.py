@@ -163,7 +163,7 @@ def test_corrupt_samples_are_accounted_for(tmp_path: Path, dataset: Path, snapsh
         "train-00000000",
         "train-00000001",
     ]
-    assert "train-00000000" in result.warnings[0]
+    assert "train-00000000" in ctx.warnings[0]
 
 
 def test_too_many_corrupt_samples_fail(tmp_path: Path, dataset: Path, snapshot: Path) -> None:

@@ -147,8 +147,9 @@ def test_a_teacher_worse_than_the_base_is_refused_naming_the_bins(
     ) as failure:
         distill.run(toy.context(tmp_path / "refuse", spec(teacher_gate="refuse"), worse))
     assert failure.value.reason == "teacher_gate"
-    result = distill.run(toy.context(tmp_path / "warn", spec(), worse))
-    assert any("held-out loss is above" in warning for warning in result.warnings)
+    warned = toy.context(tmp_path / "warn", spec(), worse)
+    distill.run(warned)
+    assert any("held-out loss is above" in warning for warning in warned.warnings)
     # The same judgement goes on at every validation, where the dashboard marks it.
     (marks,) = arrays(tmp_path / "warn", "validation/teacher_worse_by_t")
     teacher, own = (

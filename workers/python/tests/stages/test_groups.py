@@ -25,13 +25,7 @@ moves a weight by the whole rate in AdamW's first updates only where it is about
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("groups")
-    return {
-        "features": toy.write_features(root / "features"),
-        "base": toy.write_student(root / "base"),
-        "student": toy.write_student(root / "student"),
-        "snapshot": toy.write_snapshot(root / "snapshot", few_step_grid=GRID),
-    }
+    return toy.write_inputs(tmp_path_factory.mktemp("groups"), GRID)
 
 
 def kd(**changes: object) -> dict[str, object]:

@@ -16,6 +16,7 @@ from limbeck.data.features import KIND, add_features
 from limbeck.data.randomness import normal
 from limbeck.data.shards import ShardWriter
 from limbeck.models.store import load_card
+from limbeck.models.unet import EfficientUNet
 from limbeck.stages import pretrain
 
 torch.set_num_threads(1)
@@ -143,6 +144,25 @@ def test_training_grows_from_one_resolution_to_the_next(tmp_path: Path, inputs: 
     assert card.config == toy.STUDENT and card.trained.steps == 6
     before, after = (weights(folder)["raw.safetensors"] for folder in (initial, ctx.output))
     assert len(before) == len(after) and before != after
+
+
+def test_held_out_samples_a_bin_are_as_many_as_the_recipe_says(
+    tmp_path: Path, inputs: dict[str, Path]
+) -> None:
+    """Counted where they are computed: forwards of the model without a graph."""
+    seen: list[int] = []
+    forward = EfficientUNet.forward
+
+    def counted(self: torch.nn.Module, x: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        if not torch.is_grad_enabled():
+            seen.append(len(x))
+        return forward(self, x, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EfficientUNet, "forward", counted)
+        training = toy.training(1, validate_per_bin=3)
+        pretrain.run(toy.context(tmp_path, spec(training=training, **UNET), inputs))
+    assert sum(seen) == 20 * 3
 
 
 def test_bad_initial_denoisers_are_refused(tmp_path: Path, inputs: dict[str, Path]) -> None:

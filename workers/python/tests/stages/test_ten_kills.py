@@ -36,14 +36,7 @@ LADD = {
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("kills")
-    student = toy.write_student(root / "student")
-    return {
-        "features": toy.write_features(root / "features"),
-        "base": student,
-        "student": student,
-        "snapshot": toy.write_snapshot(root / "snapshot", few_step_grid=GRID),
-    }
+    return toy.write_inputs(tmp_path_factory.mktemp("kills"), GRID)
 
 
 @pytest.mark.parametrize("spec", [DISTILL, LADD], ids=["distill", "distill_steps"])

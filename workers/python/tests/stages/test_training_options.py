@@ -23,13 +23,7 @@ GRID = [1.0, 0.75, 0.5, 0.25]
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("options")
-    return {
-        "features": toy.write_features(root / "features"),
-        "base": toy.write_student(root / "base"),
-        "student": toy.write_student(root / "student"),
-        "snapshot": toy.write_snapshot(root / "snapshot", few_step_grid=GRID),
-    }
+    return toy.write_inputs(tmp_path_factory.mktemp("options"), GRID)
 
 
 def kd(**training: object) -> dict[str, object]:

@@ -124,6 +124,17 @@ def write_snapshot(folder: Path, *, few_step_grid: list[float] | None = None, no
     return folder
 
 
+def write_inputs(root: Path, few_step_grid: list[float]) -> dict[str, Path]:
+    """What every distillation stage reads, by the names of its inputs."""
+    student = write_student(root / "student")
+    return {
+        "features": write_features(root / "features"),
+        "base": student,
+        "student": student,
+        "snapshot": write_snapshot(root / "snapshot", few_step_grid=few_step_grid),
+    }
+
+
 def write_autoencoder(snapshot: Path) -> Path:
     """vae/ of a snapshot: 16-pixel images to the toy latents."""
     config = AutoencoderConfig(channels=[8, 8], latent_channels=LATENT[0], norm_groups=4)

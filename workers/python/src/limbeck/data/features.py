@@ -11,6 +11,7 @@ without its padding is served with it: zeros up to the N of the index.
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -183,7 +184,7 @@ class FeatureSet:
     def __len__(self) -> int:
         return len(self._arrays["latent"])
 
-    @property
+    @cached_property
     def text_parts(self) -> list[TextPart]:
         """Where each encoder's states lie; one part for all where the index tells none."""
         if self._live is not None:
@@ -194,8 +195,8 @@ class FeatureSet:
             pooled = self._arrays["pooled"].shape[-1]
             return [TextPart(name="text", tokens=(0, tokens), channels=(0, width), pooled=(0, pooled))]
         return [
-            TextPart(**{k: v if k == "name" else tuple(v) for k, v in part.items()})  # pyright: ignore
-            for part in held
+            TextPart(name=p["name"], **{k: _range(p[k]) for k in ("tokens", "channels", "pooled")})
+            for p in held
         ]
 
     @property
@@ -231,6 +232,11 @@ class FeatureSet:
 
     def _take(self, name: str, places: Sequence[int] | NDArray[np.int64]) -> torch.Tensor:
         return torch.from_numpy(self._arrays[name][np.asarray(places)].astype(np.float32))
+
+
+def _range(ends: Sequence[int]) -> tuple[int, int]:
+    first, last = ends
+    return first, last
 
 
 def _padded(text_ND: NDArray[Any], about: dict[str, Any] | None) -> NDArray[Any]:

@@ -18,6 +18,8 @@ from safetensors import SafetensorError, safe_open
 TRANSFORMERS = ("transformer", "transformer_turbo")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 WRONG = 2
+SHOWN = 20
+"""Lines of what is wrong; a home folder given by mistake has thousands."""
 NAMED = 3
 """Tensors named in a message; the count tells of the others."""
 
@@ -33,8 +35,8 @@ def check(folder: Path) -> tuple[dict[str, int], list[str]]:
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
             wrong.append(f"{name} is a link out of the folder")
-        elif path.is_symlink() and path.is_dir():
-            wrong.append(f"{name} is a link to a folder; only files are followed")
+        elif path.is_symlink() and not path.is_file():
+            wrong.append(f"{name} is a link to no file; only files are followed")
         elif path.suffix in PICKLES:
             wrong.append(f"{name} is a pickle, which can run code when it is read; convert it to safetensors")
     found = dict[str, int]()
@@ -127,7 +129,8 @@ def main(argv: list[str]) -> int:
     folder = Path(argv[0])
     components, wrong = check(folder)
     if wrong:
-        print("\n".join(wrong), file=sys.stderr)
+        more = len(wrong) - SHOWN
+        print("\n".join([*wrong[:SHOWN], *([f"and {more} more"] if more > 0 else [])]), file=sys.stderr)
         return WRONG
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(json.dumps({"components": components, "bytes": size}))

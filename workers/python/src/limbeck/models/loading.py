@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers import ModelMixin
+from diffusers import AutoencoderKL, SD3Transformer2DModel
 from torch import nn
 
 from limbeck.models.tensors import load_tensors
@@ -17,18 +17,20 @@ NAMED = 3
 """Tensors named in a message; the count tells of the others."""
 
 
-def load_component(kind: type[ModelMixin], folder: Path, dtype: torch.dtype) -> nn.Module:
+def load_component(
+    kind: type[SD3Transformer2DModel] | type[AutoencoderKL], folder: Path, dtype: torch.dtype
+) -> nn.Module:
     """The model of config.json with the weights of all *.safetensors, one file at a time: SD3.5-Large
     never takes more memory than its weights and one shard.
 
     Args:
-        kind: a diffusers model class, built from the folder's config.json.
+        kind: what the folder's config.json builds.
 
     Raises:
         ValueError: tensors are missing, unknown or of another shape; names them.
     """
     with torch.device("meta"):
-        model = kind.from_config(json.loads((folder / "config.json").read_text()))  # type: ignore[attr-defined]
+        model = kind.from_config(json.loads((folder / "config.json").read_text()))
     assert isinstance(model, nn.Module)
     wanted = model.state_dict()
     missing, unknown, misshapen = set(wanted), list[str](), list[str]()

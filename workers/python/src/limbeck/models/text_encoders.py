@@ -139,14 +139,35 @@ class _ClipPair:
             channel, pooled = channel + width, pooled + pooled_width
         return found
 
-    def check_width(self, width: int, of: str) -> None:
-        if sum(self.widths) > width:
+
+class _ClipAndMore:
+    """CLIP's 77 tokens, and behind them those of a second encoder, which may be absent."""
+
+    def __init__(
+        self, clip: _ClipPair, width: int, name: str, tokens: int, encoder: _Encoder | None, of: str
+    ) -> None:
+        if sum(clip.widths) > width:
             raise ValueError(
-                f"CLIP's joined states are {sum(self.widths)} wide, more than the {width} of {of}"
+                f"CLIP's joined states are {sum(clip.widths)} wide, more than the {width} of {of}"
             )
+        self.width = width
+        self.tokens = CLIP_TOKENS + tokens
+        self.pooled_width = sum(clip.pooled_widths)
+        self._clip, self._second, self._name = clip, encoder, name
+
+    def parts(self) -> list[TextPart]:
+        if self._second is None:
+            return self._clip.parts()
+        tokens, channels = (CLIP_TOKENS, self.tokens), (0, self.width)
+        second = TextPart(name=self._name, tokens=tokens, channels=channels, pooled=(0, 0))
+        return [*self._clip.parts(), second]
+
+    def _digest(self, configuration: object) -> str:
+        digests = [encoder.digest for encoder in (*self._clip.encoders, self._second) if encoder]
+        return hashlib.sha256(json.dumps([configuration, *digests], sort_keys=True).encode()).hexdigest()
 
 
-class Sd3TextEncoder:
+class Sd3TextEncoder(_ClipAndMore):
     """The teacher's text, as SD3's pipeline encodes it.
 
     Without text_encoder_3/ T5's positions are zeros: the sequence keeps its length.
@@ -161,44 +182,29 @@ class Sd3TextEncoder:
     def __init__(
         self, snapshot: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
     ) -> None:
-        self._clip = _ClipPair(snapshot, dtype, device)
-        self._t5 = (
+        t5 = (
             _Encoder(snapshot, "text_encoder_3", "tokenizer_3", T5EncoderModel, dtype, device)
             if (snapshot / "text_encoder_3").is_dir()
             else None
         )
-        self.width = int(self._t5.model.config.d_model) if self._t5 else _joint_width(snapshot)
-        self._clip.check_width(self.width, "T5")
-
-    @property
-    def tokens(self) -> int:
-        return CLIP_TOKENS + T5_TOKENS
-
-    @property
-    def pooled_width(self) -> int:
-        return sum(self._clip.pooled_widths)
+        width = int(t5.model.config.d_model) if t5 else _joint_width(snapshot)
+        super().__init__(_ClipPair(snapshot, dtype, device), width, "t5", T5_TOKENS, t5, "T5")
 
     @torch.no_grad()
     def encode(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         """(tokens_BND, pooled_BD), float32."""
         clip_BND, pooled_BP = self._clip.encode(captions, self.width)
         t5_BND = clip_BND.new_zeros(len(captions), T5_TOKENS, self.width)
-        if self._t5 is not None:
-            ids, _ = self._t5.ids(captions, T5_TOKENS)
-            t5_BND = self._t5.model(ids)[0].float()
+        if self._second is not None:
+            ids, _ = self._second.ids(captions, T5_TOKENS)
+            t5_BND = self._second.model(ids)[0].float()
         return torch.cat([clip_BND, t5_BND], dim=1), pooled_BP
 
-    def parts(self) -> list[TextPart]:
-        t5 = TextPart(name="t5", tokens=(CLIP_TOKENS, self.tokens), channels=(0, self.width), pooled=(0, 0))
-        return [*self._clip.parts(), *([t5] if self._t5 is not None else [])]
-
     def digest(self) -> str:
-        digests = [encoder.digest for encoder in self._clip.encoders]
-        content = ["sd3", T5_TOKENS, *digests, self._t5.digest if self._t5 else None]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        return self._digest(["sd3", T5_TOKENS])
 
 
-class SnapgenTextEncoder:
+class SnapgenTextEncoder(_ClipAndMore):
     """The student's text. `gemma_tokens` 0 is the phone's path: CLIP alone, 77 tokens.
 
     Raises:
@@ -217,49 +223,32 @@ class SnapgenTextEncoder:
         device: torch.device | str = "cpu",
     ) -> None:
         self.config = config
-        self.width = config.width
-        self._clip = _ClipPair(snapshot, dtype, device, alone=config.clip == "l")
-        self._clip.check_width(self.width, "the student's text")
-        self._gemma = (
+        gemma = (
             _Encoder(snapshot, "gemma", "tokenizer_gemma", Gemma2Model, dtype, device)
             if config.gemma_tokens
             else None
         )
-        if self._gemma is not None and self._gemma.model.config.hidden_size != self.width:
+        if gemma is not None and gemma.model.config.hidden_size != config.width:
             raise ValueError(
-                f"{snapshot.name}/gemma is {self._gemma.model.config.hidden_size} wide,"
-                f" the student's text is {self.width}"
+                f"{snapshot.name}/gemma is {gemma.model.config.hidden_size} wide,"
+                f" the student's text is {config.width}"
             )
-
-    @property
-    def tokens(self) -> int:
-        return CLIP_TOKENS + self.config.gemma_tokens
-
-    @property
-    def pooled_width(self) -> int:
-        return sum(self._clip.pooled_widths)
+        clip = _ClipPair(snapshot, dtype, device, alone=config.clip == "l")
+        super().__init__(clip, config.width, "gemma", config.gemma_tokens, gemma, "the student's text")
 
     @torch.no_grad()
     def encode(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         """(tokens_BND, pooled_BD), float32; masked positions are zeros."""
         clip_BND, pooled_BP = self._clip.encode(captions, self.width)
-        if self._gemma is None:
+        if self._second is None:
             return clip_BND, pooled_BP
-        ids, mask = self._gemma.ids([self.config.prefix + c for c in captions], self.config.gemma_tokens)
-        states_BND = self._gemma.model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+        ids, mask = self._second.ids([self.config.prefix + c for c in captions], self.config.gemma_tokens)
+        states_BND = self._second.model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         normed_BND = F.rms_norm(states_BND, (self.width,), eps=NORM_EPS) * mask[..., None]
         return torch.cat([clip_BND, normed_BND], dim=1), pooled_BP
 
-    def parts(self) -> list[TextPart]:
-        gemma = TextPart(
-            name="gemma", tokens=(CLIP_TOKENS, self.tokens), channels=(0, self.width), pooled=(0, 0)
-        )
-        return [*self._clip.parts(), *([gemma] if self._gemma is not None else [])]
-
     def digest(self) -> str:
-        digests = [encoder.digest for encoder in self._clip.encoders]
-        content = [self.config.model_dump(), *digests, self._gemma.digest if self._gemma else None]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return self._digest(self.config.model_dump())
 
 
 def _joint_width(snapshot: Path) -> int:

@@ -99,7 +99,7 @@ def main(argv: list[str]) -> int:
         result = stage_function(ctx.spec.kind)(ctx)
         result = result.model_copy(
             update={
-                "warnings": [*result.warnings, *ctx.warnings],
+                "warnings": ctx.warnings,
                 "metrics": {**result.metrics, "peak_memory_bytes": float(_peak_memory())},
             }
         )

@@ -135,9 +135,8 @@ def run(ctx: StageContext) -> StageResult:
     held_out = held_out_count(len(own_features))
     count = len(own_features) - held_out
     validation = _Validation(distillation, own_features, teacher_features, count, held_out)
-    warnings = _teacher_gate(spec, ctx, validation)
+    _teacher_gate(spec, ctx, validation)
     by_t = _TrainingStatistics(scaling)
-    parts_of_text = own_features.text_parts
     whole = training.micro_batch in (0, training.batch_size)
 
     def step(step: int) -> StepOutput:
@@ -146,7 +145,7 @@ def run(ctx: StageContext) -> StageResult:
         keys: list[int] = []
         for positions, share in micro_batches(training, step):
             chosen = shuffled(seed, "order", positions, count)
-            own, gone_B = drop_text(own_features.batch(chosen), parts_of_text, training, positions)
+            own, gone_B = drop_text(own_features.batch(chosen), own_features.text_parts, training, positions)
             own, theirs = own.to(on), teacher_features.batch(chosen).without_captions(gone_B).to(on)
             t_B = draw_time(spec.time, seed, "t", positions).to(on)
             noise = normal(seed, "noise", positions, own_features.latent_shape).to(on)
@@ -210,8 +209,7 @@ def run(ctx: StageContext) -> StageResult:
     teacher_task = sum(validation.teacher_by_t) / len(validation.teacher_by_t)
     parameters = sum(p.numel() for p in student.parameters())
     return StageResult(
-        metrics={**final, "validation_teacher_task": teacher_task, "parameters": float(parameters)},
-        warnings=warnings,
+        metrics={**final, "validation_teacher_task": teacher_task, "parameters": float(parameters)}
     )
 
 
@@ -295,7 +293,6 @@ class _Validation:
         self, distillation: Distillation, own: FeatureSet, theirs: FeatureSet, first: int, count: int
     ) -> None:
         self.distillation = distillation
-        on = device()
         per_bin, on = distillation.training.validate_per_bin, device()
 
         def held_out(features: FeatureSet) -> HeldOutVelocity:
@@ -335,7 +332,7 @@ def _rows(held_out: HeldOutVelocity, rows: slice) -> FeatureBatch:
     )
 
 
-def _teacher_gate(spec: DistillSpec, ctx: StageContext, validation: _Validation) -> list[str]:
+def _teacher_gate(spec: DistillSpec, ctx: StageContext, validation: _Validation) -> None:
     """Judges the teacher against the initial base, before the first step.
 
     A teacher whose velocity fits held-out data worse than the student's own pulls it back. Also on a
@@ -350,7 +347,7 @@ def _teacher_gate(spec: DistillSpec, ctx: StageContext, validation: _Validation)
     ctx.log_array(0, "validation/task_by_t", base_by_t)
     ctx.log_array(0, "validation/teacher_task_by_t", validation.teacher_by_t)
     if not worse:
-        return []
+        return
     named = ", ".join(f"{i / bins:.2f}-{(i + 1) / bins:.2f}" for i in worse)
     message = (
         f"the teacher's held-out loss is above the base student's in {len(worse)} of {bins} bins of t:"
@@ -358,5 +355,4 @@ def _teacher_gate(spec: DistillSpec, ctx: StageContext, validation: _Validation)
     )
     if spec.teacher_gate == "refuse" and len(worse) > bins / 2:
         raise StageFailure("teacher_gate", message)
-    print(f"warning: {message}", flush=True)
-    return [message]
+    ctx.warn(message)

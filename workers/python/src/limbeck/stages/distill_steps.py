@@ -143,7 +143,6 @@ def run(ctx: StageContext) -> StageResult:
 
     learners = [learner] + ([adversary.learner] if adversary else [])
     state = {"scaling": scaling} | ({"guard": guard} if guard else {})
-    warnings: list[str] = []
     trained_steps = training.steps
     try:
         train(ctx=ctx, training=training, learners=learners, step_fn=step, state=state, validate_fn=validate)
@@ -152,7 +151,7 @@ def run(ctx: StageContext) -> StageResult:
         trained_steps = guard.restore()
         if not trained_steps:
             raise StageFailure("discriminator_won", f"{stop}; no healthy state was kept before it") from stop
-        warnings.append(f"{stop}; the output is the healthy state of step {trained_steps}")
+        ctx.warn(f"{stop}; the output is the healthy state of step {trained_steps}")
         lowest_spread = 0.0
         validate(trained_steps)
 
@@ -168,7 +167,6 @@ def run(ctx: StageContext) -> StageResult:
     parameters = sum(p.numel() for p in denoiser.parameters())
     return StageResult(
         metrics={**final, "generator_updates": float(trained_steps), "parameters": float(parameters)},
-        warnings=warnings,
     )
 
 

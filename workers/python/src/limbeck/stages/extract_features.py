@@ -81,10 +81,9 @@ def run(ctx: StageContext) -> StageResult:
         "teacher_samples": float(wanted),
         "bytes": float(sum(shard.bytes for shard in index.shards)),
     }
-    warnings = [
-        f"{key} was quarantined: {reason}"[:1000] for key, reason in list(images.quarantined.items())[:20]
-    ]
-    return StageResult(metrics=metrics, warnings=warnings)
+    for key, reason in list(images.quarantined.items())[:20]:
+        ctx.warn(f"{key} was quarantined: {reason}"[:1000])
+    return StageResult(metrics=metrics)
 
 
 def _open(

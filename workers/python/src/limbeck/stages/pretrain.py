@@ -46,7 +46,10 @@ def run(ctx: StageContext) -> StageResult:
     held_out = held_out_count(len(features))
     count = len(features) - held_out
     validation = HeldOutVelocity(
-        lambda indices: features.batch([count + i for i in indices]), held_out, device=on
+        lambda indices: features.batch([count + i for i in indices]),
+        held_out,
+        per_bin=training.validate_per_bin,
+        device=on,
     )
     loss_by_t = BinMeans()
 

@@ -27,7 +27,7 @@ class Stateful(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Snapshot:
+class Checkpoint:
     """The state after `step` finished steps, copied to the CPU: training cannot change it any more."""
 
     step: int
@@ -56,7 +56,7 @@ def copied(tensors: Tensors) -> Tensors:
 
 
 class CheckpointWriter:
-    """Writes one snapshot at a time beside the training; leaving the block waits for the last one.
+    """Writes one checkpoint at a time beside the training; leaving the block waits for the last one.
 
     Asking for the next one first waits for the one before, so that at most one is in memory and a
     disk slower than training slows it down rather than filling the memory.
@@ -70,9 +70,9 @@ class CheckpointWriter:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[Path] | None = None
 
-    def submit(self, snapshot: Snapshot) -> None:
+    def submit(self, checkpoint: Checkpoint) -> None:
         self.wait()
-        self._pending = self._pool.submit(self._ctx.save_checkpoint, snapshot.step, snapshot.write)
+        self._pending = self._pool.submit(self._ctx.save_checkpoint, checkpoint.step, checkpoint.write)
 
     def wait(self) -> None:
         pending, self._pending = self._pending, None

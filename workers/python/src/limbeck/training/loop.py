@@ -17,7 +17,7 @@ from torch import nn
 from limbeck.contracts.context import StageContext, StageFailure, StopRequested
 from limbeck.contracts.generated import OptimizerConfig, TrainingConfig
 from limbeck.models.tensors import Tensors
-from limbeck.training.checkpoint import CheckpointWriter, Snapshot, Stateful, copied
+from limbeck.training.checkpoint import Checkpoint, CheckpointWriter, Stateful, copied
 from limbeck.training.distributed import any_rank, rank, sum_gradients, summed, world
 from limbeck.training.ema import Ema
 from limbeck.training.optimizers import NamedOptimizer, named_parameters
@@ -137,7 +137,7 @@ def train(
     kept = _State(learners, dict(state or {}))
     start, skipped = 0, ()
     if ctx.resume is not None:
-        start, skipped = kept.restore(Snapshot.read(ctx.resume, kept.names()))
+        start, skipped = kept.restore(Checkpoint.read(ctx.resume, kept.names()))
         print(f"resumed from step {start}", flush=True)
     if start > training.steps:
         raise StageFailure(
@@ -148,7 +148,7 @@ def train(
         validate_fn(start)
     meter = _Meter(training.batch_size)
     recent = _Recent()
-    good = kept.snapshot(start, skipped) if training.rollbacks else None
+    good = kept.checkpoint(start, skipped) if training.rollbacks else None
     shown = step = start
     with CheckpointWriter(ctx) as writer:
         while step < training.steps:
@@ -179,10 +179,10 @@ def train(
                 validate_fn(done)
                 meter.skip_time()
             if save:
-                snapshot = kept.snapshot(done, skipped)
-                good = snapshot if training.rollbacks else None
+                checkpoint = kept.checkpoint(done, skipped)
+                good = checkpoint if training.rollbacks else None
                 if rank() == 0:
-                    writer.submit(snapshot)
+                    writer.submit(checkpoint)
                 meter.skip_time()
             if stop and not last:
                 writer.wait()
@@ -211,17 +211,17 @@ class _State:
     def names(self) -> list[str]:
         return list(self._files())
 
-    def snapshot(self, step: int, skipped: tuple[int, ...]) -> Snapshot:
+    def checkpoint(self, step: int, skipped: tuple[int, ...]) -> Checkpoint:
         files = {name: copied(tensors) for name, tensors in self._files().items()}
-        return Snapshot(step=step, skipped=skipped, files=files)
+        return Checkpoint(step=step, skipped=skipped, files=files)
 
-    def restore(self, snapshot: Snapshot) -> tuple[int, tuple[int, ...]]:
-        """Finished steps and skipped steps of the snapshot, whose state now holds again."""
+    def restore(self, checkpoint: Checkpoint) -> tuple[int, tuple[int, ...]]:
+        """Finished steps and skipped steps of the checkpoint, whose state now holds again."""
         for learner in self.learners:
-            learner.load_state(snapshot.files)
+            learner.load_state(checkpoint.files)
         for name, part in self.parts.items():
-            part.load_state_tensors(snapshot.files[f"{name}.safetensors"])
-        return snapshot.step, snapshot.skipped
+            part.load_state_tensors(checkpoint.files[f"{name}.safetensors"])
+        return checkpoint.step, checkpoint.skipped
 
 
 @dataclass(frozen=True, kw_only=True)
