@@ -175,6 +175,12 @@ export const TrainingConfig = z
       .boolean()
       .default(false)
       .describe('recompute activations in the backward pass: less memory, a third more time'),
+    compile_blocks: z
+      .boolean()
+      .default(false)
+      .describe(
+        'compile the repeated blocks of student and teacher: faster steps after minutes at the start; other rounding than without',
+      ),
     rollbacks: z
       .int()
       .min(0)

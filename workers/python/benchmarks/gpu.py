@@ -25,6 +25,7 @@ from torch import nn
 from limbeck.contracts.generated import OptimizerConfig, Sd3Config, TrainingConfig, UnetConfig
 from limbeck.models.cost import measure
 from limbeck.models.presets import Preset, load_preset, measured_at
+from limbeck.models.regional import compile_blocks
 from limbeck.models.sd3 import Sd3Denoiser, build_transformer
 from limbeck.models.store import UnetDenoiser
 from limbeck.models.unet import EfficientUNet
@@ -60,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--batch", type=int, default=4, help="images a step (4)")
     parser.add_argument("--repeats", type=int, default=20, help="measured steps (20)")
     parser.add_argument("--peak-tflops", type=float, help="dense bf16 peak of a device that is not listed")
-    parser.add_argument("--compile", action="store_true", help="compile the teacher's repeated block")
+    parser.add_argument("--compile", action="store_true", help="compile the blocks, as compile_blocks does")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args(argv)
     wrong = [size for size in arguments.sizes if size < 64 or size % 32]
@@ -76,7 +77,10 @@ def main(argv: Sequence[str]) -> int:
     teacher, student = load_preset("sd35-large"), load_preset("snapgen-1024")
     figures = []
     for pixels in arguments.sizes:
-        ask = partial(teacher_figure, teacher, compiled=arguments.compile), partial(student_figure, student)
+        ask = (
+            partial(teacher_figure, teacher, compiled=arguments.compile),
+            partial(student_figure, student, compiled=arguments.compile),
+        )
         for measured in ask:
             torch.cuda.empty_cache()
             figure = measured(pixels, arguments.batch, arguments.repeats, device, peak_tflops=peak)
@@ -119,7 +123,7 @@ def teacher_figure(
         finally:
             torch.set_default_dtype(torch.float32)
     if compiled:
-        denoiser.transformer.compile_repeated_blocks()
+        compile_blocks(denoiser.repeated_blocks())
     half = {"device": device, "dtype": torch.bfloat16}
     inputs = (
         torch.randn(batch, config.latent_channels, edge, edge, **half),
@@ -144,6 +148,7 @@ def student_figure(
     device: torch.device,
     *,
     peak_tflops: float | None = None,
+    compiled: bool = False,
 ) -> Figure:
     """One training step of the UNet, as the stages do it."""
     edge = pixels // 8
@@ -151,7 +156,9 @@ def student_figure(
     config = sized.model
     assert isinstance(config, UnetConfig)
     optimizer = OptimizerConfig(kind="adamw", learning_rate=1e-4)
-    training = TrainingConfig(steps=10**6, batch_size=batch, optimizer=optimizer, precision="bf16")
+    training = TrainingConfig(
+        steps=10**6, batch_size=batch, optimizer=optimizer, precision="bf16", compile_blocks=compiled
+    )
     with device:
         student: nn.Module = UnetDenoiser(EfficientUNet(config))
     prepared(student, training, device)

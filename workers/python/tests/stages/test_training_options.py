@@ -12,9 +12,12 @@ from toys.kill import weights
 from toys.metrics import arrays, lines, scalars
 
 from limbeck.contracts.context import StageContext, StageFailure
+from limbeck.contracts.generated import TrainingConfig
 from limbeck.models.sd3 import FrozenTeacher
-from limbeck.models.unet import Unit
+from limbeck.models.store import UnetDenoiser
+from limbeck.models.unet import EfficientUNet, Unit
 from limbeck.stages import distill, distill_steps, pretrain
+from limbeck.training.precision import prepared
 
 torch.set_num_threads(1)
 
@@ -245,3 +248,31 @@ def test_a_gradient_that_is_not_finite_counts_too(
     assert ctx.warnings == ["step 3 was skipped: its loss or gradient was not finite"]
     with pytest.raises(StageFailure, match=r"the gradient norm became .* at step 3"):
         pretrain.run(toy.context(tmp_path / "failed", plain(), inputs))
+
+
+def test_compiled_blocks_train_the_same_up_to_rounding_and_resume_bit_for_bit(
+    tmp_path: Path, inputs: dict[str, Path]
+) -> None:
+    """A small SD3: its two blocks are compiled in seconds, the toy UNet's in two minutes."""
+    small = {"model": toy.TEACHER.model_dump(), "text": "teacher"}
+    plain_run, whole = (
+        toy.context(tmp_path / str(on), plain(compile_blocks=on) | small, inputs) for on in (False, True)
+    )
+    pretrain.run(plain_run)
+    pretrain.run(whole)
+    assert distance(whole, plain_run) < 5e-5
+    assert weights(whole.output) != weights(plain_run.output)  # other kernels ran
+    spec = plain(compile_blocks=True) | small
+    rest = toy.context(tmp_path / "rest", spec, inputs, whole.checkpoints / "000000004")
+    pretrain.run(rest)
+    assert weights(rest.output) == weights(whole.output)
+
+
+def test_what_has_no_blocks_or_no_compiler_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = TrainingConfig.model_validate(toy.training(1, compile_blocks=True))
+    with pytest.raises(StageFailure, match="compile_blocks: a Linear repeats no block"):
+        prepared(torch.nn.Linear(1, 1), training, torch.device("cpu"))
+    monkeypatch.setenv("PATH", "")
+    unet = UnetDenoiser(EfficientUNet(toy.STUDENT))
+    with pytest.raises(StageFailure, match=r"this machine lacks a C\+\+ compiler"):
+        prepared(unet, training, torch.device("cpu"))

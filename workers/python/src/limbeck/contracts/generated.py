@@ -846,6 +846,10 @@ class TrainingConfig(BaseModel):
     """
     recompute activations in the backward pass: less memory, a third more time
     """
+    compile_blocks: bool = False
+    """
+    compile the repeated blocks of student and teacher: faster steps after minutes at the start; other rounding than without
+    """
     rollbacks: Annotated[int, Field(ge=0, le=100)] = 0
     """
     losses or gradients that are not finite which the stage skips before it fails

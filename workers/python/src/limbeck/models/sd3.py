@@ -56,6 +56,10 @@ class Sd3Denoiser(nn.Module):
         """From now on a block's activations are computed again in the backward pass instead of kept."""
         self.transformer.enable_gradient_checkpointing()
 
+    def repeated_blocks(self) -> list[nn.Module]:
+        """What regional compilation compiles."""
+        return list(self.transformer.transformer_blocks)
+
     def forward(self, x_BCHW: Tensor, t_B: Tensor, text_BND: Tensor, pooled_BP: Tensor) -> Tensor:
         return self.transformer(
             hidden_states=x_BCHW,
@@ -268,6 +272,9 @@ class FrozenTeacher:
     def checkpoint_activations(self) -> None:
         """For gradients with respect to the inputs: recomputes blocks instead of keeping them."""
         self._denoiser.checkpoint_activations()
+
+    def repeated_blocks(self) -> list[nn.Module]:
+        return self._denoiser.repeated_blocks()
 
     def shard(self) -> None:
         """Spreads the blocks over the process group (FSDP2): each process keeps its part of every block

@@ -40,6 +40,9 @@ class UnetDenoiser(nn.Module):
     def checkpoint_activations(self) -> None:
         self.unet.checkpoint_activations()
 
+    def repeated_blocks(self) -> list[nn.Module]:
+        return self.unet.repeated_blocks()
+
     def forward(
         self, x_BCHW: Tensor, t_B: Tensor, text_BND: Tensor, pooled_BP: Tensor | None = None
     ) -> Tensor:

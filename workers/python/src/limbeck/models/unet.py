@@ -348,6 +348,10 @@ class EfficientUNet(nn.Module):
             if isinstance(module, Unit):
                 module.checkpointed = True
 
+    def repeated_blocks(self) -> list[nn.Module]:
+        """What regional compilation compiles."""
+        return [module for module in self.modules() if isinstance(module, ResBlock | TransformerBlock)]
+
     def forward(self, x_BCHW: Tensor, t_B: Tensor, text_BNC: Tensor) -> Tensor:
         """Velocity [B, C, H, W] at time t [B] in [0, 1] under the text states [B, N, context_width]."""
         return self.forward_from_embedding(x_BCHW, self.time_features(t_B), text_BNC)

@@ -13,6 +13,7 @@ from limbeck.models.sd3 import FrozenTeacher
 from limbeck.models.store import LoadedDenoiser, load_denoiser
 from limbeck.models.text import encoder_dtype, load_text_encoder
 from limbeck.training.distributed import device, world
+from limbeck.training.precision import compiled
 
 
 def open_student(ctx: StageContext, name: str) -> LoadedDenoiser:
@@ -40,6 +41,8 @@ def open_teacher(
         raise StageFailure("bad_input", f"input 'snapshot': {error}") from error
     if spec is not None and spec.teacher_sharded and world() > 1:
         teacher.shard()
+    if spec is not None and spec.training.compile_blocks:
+        compiled(teacher, device())
     return teacher
 
 

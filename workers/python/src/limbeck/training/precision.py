@@ -8,6 +8,7 @@ from torch import nn
 
 from limbeck.contracts.context import StageFailure
 from limbeck.contracts.generated import TrainingConfig
+from limbeck.models.regional import compile_blocks, lacking_compiler
 
 NORMS = (nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
@@ -19,13 +20,14 @@ def compute_precision(training: TrainingConfig, device: torch.device) -> Abstrac
 
 def prepared(module: nn.Module, training: TrainingConfig, device: torch.device) -> nn.Module:
     """The module on its device, with float32 norms where the rest computes in bf16, and recomputing
-    activations in the backward pass where asked.
+    activations in the backward pass and compiling its blocks where asked.
 
     CUDA's autocast runs norms in float32 by itself, the CPU's does not: the hooks make it the same
     everywhere. They are no part of the module that is exported.
 
     Raises:
-        StageFailure: bad_config, activation_checkpointing for a module that has no such switch.
+        StageFailure: bad_config, activation_checkpointing or compile_blocks for a module that has no
+            such switch, or on a machine that lacks the compiler.
     """
     module.to(device)
     if training.precision == "bf16":
@@ -40,7 +42,25 @@ def prepared(module: nn.Module, training: TrainingConfig, device: torch.device) 
                 f"activation_checkpointing: a {type(module).__name__} cannot recompute activations",
             )
         switch()
+    if training.compile_blocks:
+        if not hasattr(module, "repeated_blocks"):
+            raise StageFailure(
+                "bad_config", f"compile_blocks: a {type(module).__name__} repeats no block to compile"
+            )
+        compiled(module, device)
     return module
+
+
+def compiled(network: Any, device: torch.device) -> None:
+    """Compiles the blocks of a network that has `repeated_blocks`, a learner's or a teacher's.
+
+    Raises:
+        StageFailure: bad_config, the machine lacks the compiler; says which.
+    """
+    lacking = lacking_compiler(device)
+    if lacking:
+        raise StageFailure("bad_config", f"compile_blocks: this machine lacks {lacking}")
+    compile_blocks(network.repeated_blocks())
 
 
 def _in_float32(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
