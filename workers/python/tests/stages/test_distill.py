@@ -137,6 +137,32 @@ def _with_other_texts(tmp_path: Path) -> Path:
     return toy.write_features(tmp_path / "features", text_seed=99)
 
 
+def test_below_the_teachers_size_its_own_score_decides(tmp_path: Path, inputs: dict[str, Path]) -> None:
+    """The paper distils at 1024 px alone; smaller latents are taken, where the gate may refuse them."""
+    larger = toy.TEACHER.model_copy(update={"latent_size": 16})
+    snapshots = {
+        noise: toy.write_snapshot(tmp_path / str(noise), noise=noise, config=larger) for noise in (0.02, 1.0)
+    }
+    ungated = toy.context(tmp_path / "ungated", spec(), {**inputs, "snapshot": snapshots[0.02]})
+    with pytest.raises(StageFailure, match="made for latents of 16 x 16 and is asked at 8 x 8") as failure:
+        distill.run(ungated)
+    assert failure.value.reason == "bad_config"
+    bad = toy.context(tmp_path / "bad", spec(teacher_gate="refuse"), {**inputs, "snapshot": snapshots[1.0]})
+    with pytest.raises(StageFailure, match="held-out loss is above") as failure:
+        distill.run(bad)
+    assert failure.value.reason == "teacher_gate"
+    good = toy.context(
+        tmp_path / "good", spec(teacher_gate="refuse"), {**inputs, "snapshot": snapshots[0.02]}
+    )
+    result = distill.run(good)
+    assert result.metrics["validation_feature_kd"] > 0
+
+    smaller = toy.TEACHER.model_copy(update={"latent_size": 4})
+    snapshot = toy.write_snapshot(tmp_path / "smaller", config=smaller)
+    with pytest.raises(StageFailure, match=r"the teacher works on latents of \(2, 4, 4\)"):
+        distill.run(toy.context(tmp_path / "small", spec(), {**inputs, "snapshot": snapshot}))
+
+
 def test_a_teacher_worse_than_the_base_is_refused_naming_the_bins(
     tmp_path: Path, inputs: dict[str, Path]
 ) -> None:

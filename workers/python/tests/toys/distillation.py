@@ -111,11 +111,17 @@ def write_student(folder: Path, config: UnetConfig | Sd3Config = STUDENT, **trai
     return folder
 
 
-def write_snapshot(folder: Path, *, few_step_grid: list[float] | None = None, noise: float = 0.1) -> Path:
+def write_snapshot(
+    folder: Path,
+    *,
+    few_step_grid: list[float] | None = None,
+    noise: float = 0.1,
+    config: Sd3Config = TEACHER,
+) -> Path:
     """transformer and transformer_turbo with different weights; only the second may be few-step."""
     folder.mkdir(parents=True)
     for seed, component, grid in ((5, "transformer", None), (6, "transformer_turbo", few_step_grid)):
-        denoiser = seeded_build(seed, lambda: build_denoiser(TEACHER))
+        denoiser = seeded_build(seed, lambda: build_denoiser(config))
         with torch.no_grad():
             # adaLN-zero would make every prediction 0; a trained teacher's are not.
             for index, parameter in enumerate(denoiser.parameters()):

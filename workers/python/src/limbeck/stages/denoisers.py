@@ -81,11 +81,23 @@ def check_denoiser(who: str, config: Sd3Config | UnetConfig, features: FeatureSe
     _check_width(f"{who}'s text", width, features)
 
 
-def check_teacher(teacher: FrozenTeacher, features: FeatureSet) -> None:
-    """The teacher takes the same latents, element by element, and its own text states."""
+def check_teacher(teacher: FrozenTeacher, features: FeatureSet, smaller: bool = False) -> None:
+    """The teacher takes the same latents, element by element, and its own text states.
+
+    `smaller`: latents below the size that the teacher was made for are taken too; SD3's position table
+    is cropped to its middle for them.
+    """
     config = teacher.config
-    _check_latents("the teacher", config.latent_channels, config.latent_size, features)
+    if not (smaller and below_native(teacher, features) and features.latent_shape[1] % config.patch == 0):
+        _check_latents("the teacher", config.latent_channels, config.latent_size, features)
     _check_width("the teacher's text", config.joint_width, features)
+
+
+def below_native(teacher: FrozenTeacher, features: FeatureSet) -> bool:
+    """Whether the features hold latents of the teacher's kind, but smaller than it was made for."""
+    channels, height, width = features.latent_shape
+    config = teacher.config
+    return channels == config.latent_channels and height == width < config.latent_size
 
 
 def _check_latents(who: str, channels: int, size: int, features: FeatureSet) -> None:

@@ -7,6 +7,9 @@ The teacher runs without guidance, at the student's (x_t, t), with its own encod
 caption; where nothing is left of the student's text it gets the unconditional zeros too, while a single
 dropped encoder of the student's is no business of the teacher's. Draws have the purposes of `pretrain`,
 so a control with the same seed sees the same samples, times and noise.
+
+Below the size that the teacher was made for it is asked only where its own score there decides: with
+teacher_gate `refuse`, its held-out loss must not exceed the base's in most bins of t.
 """
 
 from dataclasses import dataclass
@@ -25,6 +28,7 @@ from limbeck.models.tensors import save_tensors
 from limbeck.objectives.flow import draw_time, interpolate, velocity_target
 from limbeck.objectives.scaling import Breakdown, LossScaling, probability_edges
 from limbeck.stages.denoisers import (
+    below_native,
     check_student,
     check_teacher,
     open_student,
@@ -99,7 +103,14 @@ def run(ctx: StageContext) -> StageResult:
     teacher_features = open_teacher_text(ctx, spec)
     config = _checked(base.card)
     check_student(base, own_features)
-    check_teacher(teacher, teacher_features)
+    check_teacher(teacher, teacher_features, smaller=True)
+    if below_native(teacher, teacher_features) and spec.teacher_gate != "refuse":
+        size, made_for = teacher_features.latent_shape[-1], teacher.config.latent_size
+        raise StageFailure(
+            "bad_config",
+            f"the teacher was made for latents of {made_for} x {made_for} and is asked at {size} x {size}:"
+            f" its own score there must decide, set teacher_gate to 'refuse' (it is '{spec.teacher_gate}')",
+        )
     assert isinstance(base.denoiser, UnetDenoiser)
 
     student = base.denoiser
