@@ -196,7 +196,9 @@ export const DistillSpec = z
     teacher_gate: z
       .enum(['warn', 'refuse'])
       .default('warn')
-      .describe("what to do where the teacher's data loss in a t-bin is above the student's in most bins"),
+      .describe(
+        "what to do where the teacher's data loss is above the student's in most bins of t; latents smaller than the teacher was made for need 'refuse'",
+      ),
   })
   .meta({ id: 'DistillSpec' })
 

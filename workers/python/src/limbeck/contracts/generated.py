@@ -993,7 +993,7 @@ class DistillSpec(BaseModel):
     scaling: ScalingConfig
     teacher_gate: Literal["warn", "refuse"] = "warn"
     """
-    what to do where the teacher's data loss in a t-bin is above the student's in most bins
+    what to do where the teacher's data loss is above the student's in most bins of t; latents smaller than the teacher was made for need 'refuse'
     """
 
 
