@@ -6,6 +6,7 @@ import { ApiError } from './client.ts'
 import { registerAssetCommands } from './commands/assets.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDown } from './commands/down.ts'
+import { registerEval } from './commands/eval.ts'
 import { registerModel } from './commands/model.ts'
 import { registerRecipes } from './commands/recipes.ts'
 import { registerReleases } from './commands/releases.ts'
@@ -27,6 +28,7 @@ for (const register of [
   registerRecipes,
   registerReleases,
   registerModel,
+  registerEval,
   registerSnapshots,
   registerAssetCommands,
   registerStudy,

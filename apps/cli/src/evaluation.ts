@@ -1,0 +1,34 @@
+import { z } from 'zod'
+import { PythonError, runPython } from './python.ts'
+import { UsageError } from './usage-error.ts'
+
+const Interval = z.tuple([z.number(), z.number()])
+const Difference = z.strictObject({ difference: z.number(), interval: Interval })
+
+/** GenEval scores of a file; without its list of images, which `--json` writes. */
+export const GenEvalScores = z.strictObject({
+  scorer: z.string(),
+  tasks: z.record(z.string(), z.strictObject({ score: z.number(), images: z.int(), interval: Interval })),
+  overall: z.number(),
+  overall_interval: Interval,
+  prompt_any_accuracy: z.number(),
+  warnings: z.array(z.string()),
+  paired: z
+    .strictObject({
+      tasks: z.record(z.string(), Difference),
+      overall: z.number(),
+      overall_interval: Interval,
+    })
+    .optional(),
+})
+export type GenEvalScores = z.infer<typeof GenEvalScores>
+
+/** Scores are computed by the evaluators, in Python; they say in one line, with status 2, what is not allowed. */
+export function askEvaluators<T>(argv: readonly string[], answer: z.ZodType<T>): T {
+  try {
+    return answer.parse(JSON.parse(runPython('limbeck.evaluation', argv, 3_600_000)))
+  } catch (error) {
+    if (error instanceof PythonError && error.status === 2) throw new UsageError(error.stderr.trim(), 2)
+    throw error
+  }
+}
