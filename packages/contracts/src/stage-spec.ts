@@ -307,7 +307,10 @@ export const EvaluateSpec = z
   })
   .meta({ id: 'EvaluateSpec' })
 
-/** Inputs: model (few-step denoiser), decoder, features. Output: unet.mlpackage, decoder.mlpackage, report.json. */
+/**
+ * Inputs: model (few-step denoiser), decoder, features. Output: unet.mlpackage and its palettes
+ * (unet-6bit.mlpackage, unet-mixed.mlpackage), decoder.mlpackage, report.json, ios/.
+ */
 export const ExportCoremlSpec = z
   .strictObject({
     kind: z.literal('export_coreml'),
@@ -315,6 +318,39 @@ export const ExportCoremlSpec = z
     minimum_target: z.enum(['iOS17', 'iOS18']).default('iOS18'),
     precision: z.literal('fp16').default('fp16'),
     parity_samples: count('latents the written file is compared on, at every step time', 64).default(4),
+    palettes: z
+      .array(z.union([z.literal(8), z.literal(6), z.literal(4)]))
+      .max(3)
+      .default([])
+      .describe('bits of k-means palettes; for each, a package of the UNet of its own beside the fp16 one'),
+    palette_group: z
+      .int()
+      .min(0)
+      .max(256)
+      .default(16)
+      .describe('output channels that share a palette (iOS18); 0: one palette a weight'),
+    weight_budget_bytes: z
+      .int()
+      .min(0)
+      .default(0)
+      .describe(
+        "of the UNet's weights: unet-mixed.mlpackage gives each layer the bits that its measured sensitivity asks for; 0: none",
+      ),
+    sensitivity_cases: count('inputs that the sensitivity of each layer is measured on', 64).default(2),
+    worst_operations: z
+      .int()
+      .min(0)
+      .max(100)
+      .default(10)
+      .describe('operations with the largest loss against torch in the report; 0 saves their memory'),
+    loop_samples: z
+      .int()
+      .min(0)
+      .max(64)
+      .default(2)
+      .describe('samples drawn with the written files beside torch, on every grid; 0: none'),
+    onnx: z.boolean().default(true).describe('ONNX Runtime on the same module as an independent check'),
+    workers: count('processes that compute palettes', 256).default(1),
   })
   .meta({ id: 'ExportCoremlSpec' })
 

@@ -109,3 +109,14 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> Converted:
     path = tmp_path_factory.mktemp("decoder") / "decoder.mlpackage"
     report = convert(module, inputs[0], ["image"], path)
     return Converted(module, inputs, path, report)
+
+
+@pytest.fixture(scope="session")
+def decoder_8(tmp_path_factory: pytest.TempPathFactory) -> Converted:
+    """A decoder for the latents of `fp16_unet`."""
+    config = TinyDecoderConfig(latent_channels=4, widths=[8, 8], blocks=[1, 1], norm_groups=4)
+    module = with_random_parameters(DecoderStep(TinyDecoder(config)), seed=8)
+    inputs = [{"latent": torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(7))}]
+    path = tmp_path_factory.mktemp("decoder_8") / "decoder.mlpackage"
+    report = convert(module, inputs[0], ["image"], path)
+    return Converted(module, inputs, path, report)

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from limbeck.export.convert import ConversionError, convert
+from limbeck.export.convert import convert
+from limbeck.export.graph import ConversionError
 from limbeck.export.mil_program import read_program, weights_file
 
 from .conftest import Converted
@@ -111,3 +112,18 @@ def test_operation_without_counterpart_is_named_and_leaves_nothing_behind(tmp_pa
     with pytest.raises(ConversionError, match=r"Determinant cannot be converted: .*det"):
         convert(Determinant().eval(), {"x": torch.eye(3)}, ["y"], tmp_path / "x.mlpackage")
     assert list(tmp_path.iterdir()) == []
+
+    class Bessel(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.special.i1(x)
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Sequential(nn.Linear(3, 3), Bessel())
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(x)
+
+    with pytest.raises(ConversionError, match=r"special_i1, in inner\.1 \(Bessel\)"):
+        convert(Outer().eval(), {"x": torch.eye(3)}, ["y"], tmp_path / "x.mlpackage")

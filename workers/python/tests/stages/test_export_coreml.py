@@ -1,19 +1,32 @@
 """The export stage on a random few-step UNet: both packages are written, run and compared."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("coremltools", reason="coremltools has wheels for Linux x86_64 and macOS arm64 only")
 
 from limbeck.contracts import parse_stage_spec
 from limbeck.contracts.context import StageContext, StageFailure
-from limbeck.contracts.generated import TimeConfig, TinyDecoderConfig, UnetConfig, UnetStage
+from limbeck.contracts.generated import (
+    StageResult,
+    TimeConfig,
+    TinyDecoderConfig,
+    UnetConfig,
+    UnetStage,
+    WordTextConfig,
+)
 from limbeck.data.features import KIND, add_features
 from limbeck.data.shards import ShardWriter
+from limbeck.export.__main__ import main as check_export
+from limbeck.export.mil_interpreter import load
+from limbeck.export.phone import read_tensor
 from limbeck.models.store import DenoiserCard, Trained, UnetDenoiser, save_denoiser
+from limbeck.models.text import WordTextEncoder
 from limbeck.models.tiny_decoder import DecoderCard, TinyDecoder, save_decoder
 from limbeck.models.unet import EfficientUNet
 from limbeck.stages.export_coreml import run
@@ -30,7 +43,7 @@ def denoiser(folder: Path, grids: dict[str, list[float]] | None) -> Path:
         context_width=16,
         stages=[
             UnetStage(
-                channels=8, heads=1, down_blocks=1, up_blocks=2, transformer_blocks=1, self_attention=low
+                channels=48, heads=1, down_blocks=1, up_blocks=2, transformer_blocks=1, self_attention=low
             )
             for low in (False, True)
         ],
@@ -71,8 +84,8 @@ def features(folder: Path) -> Path:
     return folder
 
 
-def context(folder: Path, grids: dict[str, list[float]] | None) -> StageContext:
-    spec = parse_stage_spec({"kind": "export_coreml", "student_text": TEXT, "parity_samples": 2})
+def context(folder: Path, grids: dict[str, list[float]] | None, **more: object) -> StageContext:
+    spec = parse_stage_spec({"kind": "export_coreml", "student_text": TEXT, "parity_samples": 2, **more})
     inputs = {
         "model": denoiser(folder / "model", grids),
         "decoder": decoder(folder / "decoder"),
@@ -81,16 +94,114 @@ def context(folder: Path, grids: dict[str, list[float]] | None) -> StageContext:
     return StageContext(folder, spec, inputs)
 
 
-def test_both_packages_agree_with_torch_at_every_time_of_the_grid(tmp_path: Path) -> None:
-    result = run(context(tmp_path, {"2": [1.0, 0.5]}))
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, StageResult]:
+    """Everything that the stage can write, once."""
+    folder = tmp_path_factory.mktemp("export")
+    asked = context(folder, {"2": [1.0, 0.5]}, palettes=[6], weight_budget_bytes=300_000, sensitivity_cases=1)
+    return folder / "output", run(asked)
+
+
+def test_packages_agree_with_torch_at_every_time_of_the_grid(exported: tuple[Path, StageResult]) -> None:
+    output, result = exported
     # The interpreter rounds every value to half precision, as the file says.
     assert result.metrics["unet_psnr_db"] > 50 and result.metrics["decoder_psnr_db"] > 50
-    report = json.loads((tmp_path / "output" / "report.json").read_text())
-    assert report["times"] == [1.0, 0.5]
-    assert len(report["unet"]["parity"]["per_case"]) == 2 * 2
-    for name in ("unet", "decoder"):
-        assert (tmp_path / "output" / f"{name}.mlpackage" / "Manifest.json").is_file()
-        assert report[name]["conversion"]["package_bytes"] == result.metrics[f"{name}_bytes"]
+    assert 25 < result.metrics["unet_6bit_psnr_db"] < result.metrics["unet_psnr_db"]
+    assert result.metrics["onnx_psnr_db"] > 100
+    report = json.loads((output / "report.json").read_text())
+    assert report["times"] == [1.0, 0.5] and report["minimum_target"] == "iOS18"
+    assert set(report["packages"]) == {"unet", "decoder", "unet-6bit", "unet-mixed"}
+    for name, package in report["packages"].items():
+        assert (output / f"{name}.mlpackage" / "Manifest.json").is_file()
+        key = name.replace("-", "_")
+        assert package["conversion"]["package_bytes"] == result.metrics[f"{key}_bytes"]
+        assert package["parity"]["psnr_db"] == result.metrics[f"{key}_psnr_db"]
+        assert package["findings"] == []
+        assert len(package["parity"]["worst_ops"]) == 10
+    assert result.metrics["findings"] == 0
+    assert len(report["packages"]["unet"]["parity"]["per_case"]) == 2 * 2
+
+
+def test_the_loop_is_run_with_each_unet(exported: tuple[Path, StageResult]) -> None:
+    output, result = exported
+    loops = json.loads((output / "report.json").read_text())["loops"]
+    assert set(loops) == {"unet", "unet-6bit", "unet-mixed"}
+    (fp16,) = loops["unet"]
+    assert fp16["grid"] == [1.0, 0.5] and len(fp16["by_step"]) == 2
+    assert result.metrics["loop_psnr_db"] == fp16["image"]["psnr_db"] >= 45
+    assert result.metrics["loop_6bit_psnr_db"] < result.metrics["loop_psnr_db"]
+
+
+def test_the_mixed_plan_keeps_the_budget_and_says_why(exported: tuple[Path, StageResult]) -> None:
+    output, result = exported
+    notes = json.loads((output / "report.json").read_text())["packages"]["unet-mixed"]["palettes"]
+    assert result.metrics["unet_mixed_weight_bytes"] == notes["predicted"]["weight_bytes"] <= 300_000
+    assert notes["bits"] == notes["predicted"]["bits"]
+    assert {row["weight"] for row in notes["sensitivity"]} >= set(notes["bits"])
+    assert set(notes["kept"].values()) >= {"first layer", "last layer", "fewer than 2048 elements"}
+
+
+def test_a_host_that_follows_the_guide_gets_the_golden_output(exported: tuple[Path, StageResult]) -> None:
+    """As a phone would: text and time embedding from the folder's own constants, not from this package."""
+    output, _ = exported
+    phone = output / "ios"
+    table = json.loads((phone / "text.json").read_text())
+    words = np.fromfile(phone / table["words"], "<f4").reshape(-1, table["width"])
+    positions = np.fromfile(phone / table["positions"], "<f4").reshape(-1, table["width"])
+    text = np.zeros((table["tokens"], table["width"]), np.float32)
+    for place, word in enumerate(["red", "circle"]):
+        text[place] = words[table["vocabulary"][word]] + positions[place]
+    encoder = WordTextEncoder(WordTextConfig.model_validate(TEXT))
+    assert np.array_equal(text, encoder.encode(["red circle"])[0][0].numpy())
+
+    scheduler = json.loads((phone / "scheduler.json").read_text())
+    half = scheduler["time_embedding"]["width"] // 2
+    phase = 1.0 * scheduler["time_embedding"]["scale"] * np.exp(-np.log(10000) * np.arange(half) / half)
+    golden = json.loads((phone / "golden.json").read_text())["unet"]
+    embedding = read_tensor(phone, golden["inputs"]["time_embedding"])
+    assert np.allclose(embedding[0], np.concatenate([np.cos(phase), np.sin(phase)]), atol=1e-4)
+    assert scheduler["packages"]["unet"]["inputs"]["latent"] == {"dtype": "fp16", "shape": [1, 4, 8, 8]}
+
+    inputs = {name: torch.tensor(read_tensor(phone, entry)) for name, entry in golden["inputs"].items()}
+    found = load(output / "unet.mlpackage").run(inputs, "fp16_storage")["velocity"].numpy()
+    assert np.array_equal(found, read_tensor(phone, golden["from_file"]))
+    assert "{" not in (phone / "GUIDE.md").read_text()
+
+
+def test_the_folder_can_be_checked_later_without_the_model(
+    exported: tuple[Path, StageResult], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(exported[0], tmp_path / "export"))
+    assert check_export(["check", str(folder)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["sound"] and set(found["golden"]) == {"unet", "decoder"}
+
+    assert check_export(["check", "--target", "iOS17", str(folder)]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)["packages"]["decoder"]
+    assert "written for iOS18 (CoreML8); asked for is iOS17" in finding["message"]
+
+    weights = folder / "unet-6bit.mlpackage/Data/com.apple.CoreML/weights/weight.bin"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    weights.write_bytes(content)
+    shutil.copytree(folder / "decoder.mlpackage", folder / "stray.mlpackage")
+    assert check_export(["check", str(folder)]) == 1
+    packages = json.loads(capsys.readouterr().out)["packages"]
+    assert packages["unet-6bit"][0]["rule"] == "digest"
+    assert packages["stray"][0]["message"] == "stands in the folder and not in its report"
+    assert packages["unet"] == []
+
+    assert check_export(["check", str(tmp_path)]) == 2
+    assert "report.json cannot be read (No such file or directory)" in capsys.readouterr().err
+
+
+def test_a_budget_that_no_plan_keeps_is_refused(tmp_path: Path) -> None:
+    asked = context(
+        tmp_path, {"1": [1.0]}, weight_budget_bytes=1, sensitivity_cases=1, worst_operations=0, onnx=False
+    )
+    with pytest.raises(StageFailure, match=r"weight_budget_bytes: the weights take \d+ bytes") as caught:
+        run(asked)
+    assert caught.value.reason == "bad_config"
 
 
 def test_a_model_without_step_grids_is_refused(tmp_path: Path) -> None:

@@ -1095,6 +1095,38 @@ class ExportCoremlSpec(BaseModel):
     """
     latents the written file is compared on, at every step time
     """
+    palettes: Annotated[list[Literal[8, 6, 4]], Field(max_length=3)] = []
+    """
+    bits of k-means palettes; for each, a package of the UNet of its own beside the fp16 one
+    """
+    palette_group: Annotated[int, Field(ge=0, le=256)] = 16
+    """
+    output channels that share a palette (iOS18); 0: one palette a weight
+    """
+    weight_budget_bytes: Annotated[int, Field(ge=0, le=9007199254740991)] = 0
+    """
+    of the UNet's weights: unet-mixed.mlpackage gives each layer the bits that its measured sensitivity asks for; 0: none
+    """
+    sensitivity_cases: Annotated[int, Field(ge=1, le=64)] = 2
+    """
+    inputs that the sensitivity of each layer is measured on
+    """
+    worst_operations: Annotated[int, Field(ge=0, le=100)] = 10
+    """
+    operations with the largest loss against torch in the report; 0 saves their memory
+    """
+    loop_samples: Annotated[int, Field(ge=0, le=64)] = 2
+    """
+    samples drawn with the written files beside torch, on every grid; 0: none
+    """
+    onnx: bool = True
+    """
+    ONNX Runtime on the same module as an independent check
+    """
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """
+    processes that compute palettes
+    """
 
 
 class EvaluationResult(BaseModel):

@@ -3,19 +3,16 @@
 The route is `torch.export` with a small table of decompositions. Tried beside it: `torch.jit.trace`,
 which records the shape arithmetic of `x.reshape(batch, tokens, ...)` as operations that the converter
 then fails on (coremltools 9.0 under numpy 2.4); plain `torch.export`, which is rejected without
-`run_decompositions`. What the converter loses on this route (see `_decompositions`) was found by running
-the written file, so every export is followed by `verify`.
+`run_decompositions`. What the converter loses on this route (see `graph`) was found by running the written
+file, so every export is followed by `verify`.
 """
 
 import contextlib
 import hashlib
 import inspect
-import math
-import shutil
-import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,17 +21,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from limbeck.export.mil_program import Program, read_program, weights_file
+from limbeck.export.graph import ConversionError, Graph
+from limbeck.export.mil_program import Program, weights_file
+from limbeck.export.save import save_package
 from limbeck.export.toolkit import load_coremltools, no_progress_bars
 
 ROUTE = "torch.export"
 
 MinimumTarget = Literal["iOS17", "iOS18"]
 """iOS18 adds palettes in groups of channels, int4 blocks and a native attention operation."""
-
-
-class ConversionError(RuntimeError):
-    """A module that cannot become a package; says which operation or input, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +45,8 @@ class ConversionReport:
     program_sha256: str
     op_counts: dict[str, int]
     """operations by MIL type, constants not counted"""
+    operation_digests: list[str]
+    """of each operation in order: which one was altered (`checks`)"""
     dtypes: dict[str, int]
     """values computed, by dtype"""
 
@@ -86,32 +83,30 @@ def convert(
     coremltools = load_coremltools()
     started = time.monotonic()
     with no_progress_bars(), _known_warnings():
+        graph = Graph(module, example_inputs)
         try:
-            model = _lower(coremltools, module, example_inputs, output_names, minimum_target, precision)
+            model = _lower(coremltools, graph, example_inputs, output_names, minimum_target, precision)
         except ConversionError:
             raise
         except Exception as error:
-            # Both tools raise what they like, AssertionError and KeyError included.
-            reason = f"{type(error).__name__}: {error}"
+            # The converter raises what it likes, AssertionError and KeyError included.
+            reason = f"{type(error).__name__}: {error}{graph.where(str(error))}"
             raise ConversionError(f"{type(module).__name__} cannot be converted: {reason}") from error
     model.user_defined_metadata.update(metadata or {})
-    program = _save(model, path)
+    program = save_package(model, path)
     return describe(path, program, seconds=time.monotonic() - started)
 
 
 def _lower(
     coremltools: Any,
-    module: nn.Module,
+    graph: Graph,
     example_inputs: Mapping[str, Tensor],
     output_names: Sequence[str],
     minimum_target: MinimumTarget,
     precision: Literal["fp16", "fp32"],
 ) -> Any:
     """The unsaved coremltools model."""
-    with torch.no_grad():
-        graph = torch.export.export(module, tuple(example_inputs.values()))
-        graph = graph.run_decompositions(_decompositions())
-    found = len(graph.graph_signature.user_outputs)
+    found = len(graph.program.graph_signature.user_outputs)
     if found != len(output_names) or len(set(output_names)) != found:
         raise ConversionError(f"the module returns {found} tensors; output_names are {list(output_names)}")
     float_type = np.float16 if precision == "fp16" else np.float32
@@ -121,7 +116,7 @@ def _lower(
         # off by 5e-6: below what fp16 resolves, but the end of float32 parity.
         pipeline.remove_passes({"common::fuse_elementwise_to_batchnorm"})
     return coremltools.convert(
-        graph,
+        graph.program,
         inputs=[
             coremltools.TensorType(
                 name=name,
@@ -149,37 +144,29 @@ def _known_warnings() -> Iterator[None]:
         yield
 
 
+def weights_sha256(package: Path) -> str:
+    """Of the weight file; of nothing where all constants are small."""
+    weights = weights_file(package)
+    if not weights.is_file():
+        return hashlib.sha256().hexdigest()
+    with weights.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def describe(path: Path, program: Program, *, seconds: float) -> ConversionReport:
     """Sizes, digests and censuses of a package that is written."""
     weights = weights_file(path)
-    digest = hashlib.sha256()
-    if weights.is_file():
-        with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256")
     return ConversionReport(
         route=ROUTE,
         seconds=seconds,
         weight_bytes=weights.stat().st_size if weights.is_file() else 0,
         package_bytes=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
-        weights_sha256=digest.hexdigest(),
+        weights_sha256=weights_sha256(path),
         program_sha256=program.sha256(),
         op_counts=program.operation_census(),
+        operation_digests=program.operation_digests(),
         dtypes=program.dtype_census(),
     )
-
-
-def _save(model: Any, path: Path) -> Program:
-    """Saves beside the target and renames, so that a half-written package never has the final name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
-    try:
-        written = folder / path.name
-        model.save(str(written))
-        program = read_program(written)
-        written.rename(path)
-    finally:
-        shutil.rmtree(folder)
-    return program
 
 
 def _check(module: nn.Module, example_inputs: Mapping[str, Tensor], path: Path) -> None:
@@ -201,67 +188,3 @@ def _check(module: nn.Module, example_inputs: Mapping[str, Tensor], path: Path) 
             )
         if value.device.type != "cpu":
             raise ConversionError(f"{name} is on {value.device}; move the module and its inputs to the cpu")
-
-
-def _decompositions() -> dict[Any, Callable[..., Any]]:
-    """What is rewritten before coremltools sees the graph; everything else stays as it is."""
-    from torch._decomp import get_decompositions
-
-    aten = torch.ops.aten
-    table = dict(get_decompositions([aten.addcmul]))  # without a counterpart in coremltools 9.0
-    table[aten.group_norm.default] = _group_norm
-    table[aten.gelu.default] = _gelu
-    table[aten.rms_norm.default] = _rms_norm
-    # coremltools adds a thresholded_relu: a jump at -3 where the factor is zero anyway.
-    table[aten.hardswish.default] = lambda x: x * torch.nn.functional.hardsigmoid(x)
-    return table
-
-
-SMALLEST_PEAK = 2.0**-6
-"""Floor of the peak that an RMSNorm is scaled by; far below any activation that matters."""
-
-
-def _rms_norm(x: Tensor, shape: list[int], weight: Tensor | None = None, eps: float | None = None) -> Tensor:
-    """RMSNorm over the last dimension, scaled by the row's peak so that its squares fit into fp16.
-
-    coremltools 9.0 scales by the bare peak: a row of zeros, as the keys of padded text are, becomes
-    0/0, and every output of the network NaN. Here the peak has a floor.
-    """
-    if len(shape) != 1 or eps is None:
-        raise ConversionError(
-            f"RMSNorm is converted over the last dimension with an eps, got {shape}, eps {eps}"
-        )
-    peak = x.abs().amax(-1, keepdim=True).clamp(min=SMALLEST_PEAK)
-    scaled = x / peak
-    # Not eps / peak^2: a division of a number becomes MIL's `inverse`, which adds an epsilon of its own.
-    floor = peak.pow(-2.0) * eps
-    normed = scaled * torch.rsqrt((scaled * scaled).mean(-1, keepdim=True) + floor)
-    return normed if weight is None else normed * weight
-
-
-def _gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
-    """GELU's tanh form spelled out: on this route coremltools 9.0 ignores the keyword and writes the
-    exact form, 86 dB away."""
-    if approximate == "none":
-        return NotImplemented  # keep the operation as it is
-    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-
-
-def _group_norm(
-    x: Tensor,
-    num_groups: int,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-    cudnn_enabled: bool = True,
-) -> Tensor:
-    """Group normalisation in four dimensions: coremltools' own has five, which the Neural Engine avoids."""
-    batch, channels = x.shape[:2]
-    x_BGCS = x.reshape(batch, num_groups, channels // num_groups, -1)
-    centred = x_BGCS - x_BGCS.mean(dim=(2, 3), keepdim=True)
-    variance = (centred * centred).mean(dim=(2, 3), keepdim=True)
-    y = (centred * torch.rsqrt(variance + eps)).reshape(x.shape)
-    per_channel = (1, channels, *[1] * (x.ndim - 2))
-    if weight is not None:
-        y = y * weight.reshape(per_channel)
-    return y if bias is None else y + bias.reshape(per_channel)

@@ -8,6 +8,7 @@ figure stays a device's to measure.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -44,12 +45,22 @@ class MilProgram:
         self.program = program
         self._decoded: dict[int, Value] = {}
         self._weights: dict[tuple[str, Precision], Tensor] = {}
+        self._replaced: dict[str, Tensor] = {}
         self._reads = Counter(name for one in program.operations for name in one.operands())
         self._reads.update(program.outputs)
 
     def ops(self) -> dict[str, int]:
         """How often each operation type occurs; constants are not counted."""
         return self.program.operation_census()
+
+    @contextmanager
+    def replaced(self, values: Mapping[str, Tensor]) -> Iterator[None]:
+        """While it lasts, constants of these names have other values (of the same shapes)."""
+        self._replaced = dict(values)
+        try:
+            yield
+        finally:
+            self._replaced = {}
 
     def run(
         self, inputs: Mapping[str, np.ndarray | Tensor], precision: Precision = "fp32"
@@ -130,6 +141,8 @@ class MilProgram:
     def _value(self, argument: Argument, values: Mapping[str, Tensor], *, keep: bool) -> Value:
         if isinstance(argument, str):
             return values[argument]
+        if argument.name in self._replaced:
+            return self._replaced[argument.name]
         key = id(argument)  # one object a constant of the file, and the program holds it
         value = self._decoded.get(key)
         if value is None:

@@ -15,7 +15,7 @@ import math
 import struct
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,8 @@ class Constant:
     type: ValueType
     data: np.ndarray | str
     bits: int
+    name: str = ""
+    """of the file's constant; empty where the value stands in the operation itself"""
 
     def array(self) -> np.ndarray:
         """The value, unpacked, in its shape. Strings are not arrays: see `data`."""
@@ -146,8 +148,19 @@ class Program:
         Values are numbered by order, arguments sorted by name, constants inlined (or by digest): two
         conversions of a module give the same text, although model.mlmodel and the manifest differ.
         """
+        inputs = [f"input {name}: {kind}" for name, kind in self.inputs.items()]
+        lines, names = self._operation_lines()
+        outputs = [f"output {name} = {names[name]}" for name in self.outputs]
+        return "\n".join([f"opset {self.opset}", *inputs, *lines, *outputs]) + "\n"
+
+    def operation_digests(self) -> list[str]:
+        """16 hex digits for each operation, of its line in the canonical text: which one was altered."""
+        return [hashlib.sha256(line.encode()).hexdigest()[:16] for line in self._operation_lines()[0]]
+
+    def _operation_lines(self) -> tuple[list[str], dict[str, str]]:
+        """A line for each operation, and what every value is called in them."""
         names = {name: name for name in self.inputs}
-        lines = [f"opset {self.opset}", *(f"input {name}: {kind}" for name, kind in self.inputs.items())]
+        lines: list[str] = []
         for operation in self.operations:
             for name, _ in operation.outputs:
                 names[name] = f"%{len(names) - len(self.inputs)}"
@@ -157,8 +170,7 @@ class Program:
             )
             results = ", ".join(f"{names[name]}: {kind}" for name, kind in operation.outputs)
             lines.append(f"{results} = {operation.type}({arguments})")
-        lines += [f"output {name} = {names[name]}" for name in self.outputs]
-        return "\n".join(lines) + "\n"
+        return lines, names
 
     def sha256(self) -> str:
         """SHA-256 of the canonical dump, weights included through their digests."""
@@ -225,7 +237,7 @@ class _Reader:
                 )
             if message.type == "const":
                 name = message.outputs[0].name
-                self.constants[name] = self.constant(message.attributes["val"], name)
+                self.constants[name] = replace(self.constant(message.attributes["val"], name), name=name)
             else:
                 operations.append(self.operation(message))
         return Program(

@@ -8,12 +8,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from limbeck.export.graph import Graph
 from limbeck.export.mil_interpreter import MilProgram, Precision, load
+from limbeck.export.mil_program import Operation
+
+CAST = "_cast_fp16"
+"""What the converter appends to the names of values that it computes in fp16."""
 
 ROUNDING_PSNR_DB = 80.0
 """About what rounding a tensor to fp16 costs: drift is counted from here where the operands are better."""
@@ -30,10 +35,17 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class OperationDrift:
-    """fp16 storage against float32 execution of the same file, after one operation (worst case)."""
+    """The file's fp16 execution against torch, after one operation (worst case).
+
+    Values that the converter introduced have no counterpart in torch's graph: they are held against the
+    file's own float32 execution, and are never better than their operands.
+    """
 
     name: str
     type: str
+    module: str
+    """ "path (class)" of the module that computes it; empty where the converter introduced it"""
+    against: Literal["torch", "file"]
     psnr_db: float
     drop_db: float
     """below the worst of its operands: where accuracy is lost, not where a loss shows"""
@@ -58,7 +70,7 @@ class ParityReport:
 
     def as_json(self) -> dict[str, Any]:
         """For a JSON file: non-finite numbers as "Infinity", "-Infinity", "NaN"."""
-        return _finite(asdict(self))
+        return finite(asdict(self))
 
 
 def verify(
@@ -75,7 +87,8 @@ def verify(
         module: float32, in eval mode; the reference. It gets the inputs unrounded, by name.
         inputs_list: the cases; real latents over the times that are sampled, not noise alone.
         precision: as `MilProgram.run`; a float32 package is the same under both.
-        worst_ops: how many of the operations that lose most to report; costs one more execution a case.
+        worst_ops: how many of the operations that lose most to report; costs a trace of the module and, a
+            case, two executions more and the memory of all its activations.
 
     Raises:
         ValueError: no cases, a module in training mode, or other outputs than the program's.
@@ -108,7 +121,9 @@ def verify(
         op_census=program.ops(),
         dtype_census=program.program.dtype_census(),
         float32_islands=program.program.float32_islands(),
-        worst_ops=drift(program, inputs_list)[:worst_ops] if worst_ops else None,
+        worst_ops=drift(program, Graph(module, inputs_list[0]), inputs_list)[:worst_ops]
+        if worst_ops
+        else None,
     )
 
 
@@ -124,31 +139,65 @@ def difference(found: Tensor, reference: Tensor) -> Difference:
     return Difference(psnr_db=psnr, max_abs_error=float(error.abs().max()))
 
 
-def drift(program: MilProgram, inputs_list: Sequence[Mapping[str, Tensor]]) -> list[OperationDrift]:
-    """Where fp16 storage loses accuracy: each operation's worst case, largest drop first.
+def drift(
+    program: MilProgram, graph: Graph, inputs_list: Sequence[Mapping[str, Tensor]]
+) -> list[OperationDrift]:
+    """Where the file loses accuracy against torch: each operation's worst case, largest drop first.
 
-    Both executions advance together, so that only values still to be read are held, twice.
+    A weight that was altered, a layout that was swapped and a step that the converter got wrong stand first,
+    since their operands are still right. An error that no reader of the value shows is no loss: an epsilon
+    that fp16 rounds to nothing is far off and changes nothing.
     """
+    readers: dict[str, list[str]] = {}
+    for operation in program.program.operations:
+        for operand in operation.operands():
+            readers.setdefault(operand, []).append(operation.name)
     worst: dict[str, OperationDrift] = {}
     for inputs in inputs_list:
-        seen: dict[str, float] = {}
-        exact, rounded = program.steps(inputs, "fp32"), program.steps(inputs, "fp16_storage")
-        for (name, reference, operation), (_, found, _) in zip(exact, rounded, strict=True):
-            now = difference(found, reference)
-            seen[name] = now.psnr_db
-            if operation is None:
+        case = _compared(program, graph, inputs)
+        for name, one in case.items():
+            if one.operation is None:
                 continue
-            before = min([ROUNDING_PSNR_DB, *(seen[operand] for operand in operation.operands())])
-            drop = before - now.psnr_db if before > -math.inf else 0.0
+            before = min([ROUNDING_PSNR_DB, *(case[operand].psnr_db for operand in one.operation.operands())])
+            passed_on = min((case[reader].psnr_db for reader in readers.get(name, ())), default=-math.inf)
+            drop = before - max(one.psnr_db, passed_on) if before > -math.inf else 0.0
             if name not in worst or drop > worst[name].drop_db:
                 worst[name] = OperationDrift(
                     name=name,
-                    type=operation.type,
-                    psnr_db=now.psnr_db,
+                    type=one.operation.type,
+                    module=graph.modules.get(name.removesuffix(CAST), ""),
+                    against="torch" if one.of_torch else "file",
+                    psnr_db=one.psnr_db,
                     drop_db=drop,
-                    max_abs_error=now.max_abs_error,
+                    max_abs_error=one.max_abs_error,
                 )
     return sorted(worst.values(), key=lambda one: one.drop_db, reverse=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Compared:
+    operation: Operation | None
+    of_torch: bool
+    psnr_db: float
+    max_abs_error: float
+
+
+def _compared(program: MilProgram, graph: Graph, inputs: Mapping[str, Tensor]) -> dict[str, _Compared]:
+    """Every value of one case, in the program's order."""
+    eager = graph.values(inputs)
+    found: dict[str, _Compared] = {}
+    exact, rounded = program.steps(inputs, "fp32"), program.steps(inputs, "fp16_storage")
+    for (name, own, operation), (_, value, _) in zip(exact, rounded, strict=True):
+        reference = eager.get(name.removesuffix(CAST))
+        of_torch = reference is not None and reference.shape == value.shape
+        now = difference(value, reference if of_torch and reference is not None else own)
+        psnr = now.psnr_db
+        if operation is not None and not of_torch:
+            psnr = min([psnr, *(found[operand].psnr_db for operand in operation.operands())])
+        found[name] = _Compared(
+            operation=operation, of_torch=of_torch, psnr_db=psnr, max_abs_error=now.max_abs_error
+        )
+    return found
 
 
 def _worst(differences: Sequence[Difference]) -> Difference:
@@ -158,11 +207,12 @@ def _worst(differences: Sequence[Difference]) -> Difference:
     )
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """For a JSON file: non-finite numbers as "Infinity", "-Infinity", "NaN"."""
     if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
+        return {key: finite(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [_finite(one) for one in value]
+        return [finite(one) for one in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value

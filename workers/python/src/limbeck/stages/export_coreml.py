@@ -1,28 +1,39 @@
 """Writes the few-step student and its decoder as Core ML packages, and checks the written files.
 
 Inputs: model (a UNet denoiser), decoder, features (latents and texts to compare on).
-Output: unet.mlpackage, decoder.mlpackage, report.json.
+Output: unet.mlpackage, decoder.mlpackage, a package for each palette (unet-6bit.mlpackage, ...) and for the
+mixed plan (unet-mixed.mlpackage); report.json; ios/ (constants, golden pair, guide).
 
 The UNet takes the time as sinusoids computed by the host in float32: inside a half-precision graph
-they would be off by up to 0.2 near t = 1 (feasibility.md). Parity is measured on the file itself,
-run by an interpreter, over real latents at every time of the grids that the model was trained on.
+they would be off by up to 0.2 near t = 1 (feasibility.md). Parity is measured on the files themselves,
+run by an interpreter, over real latents at every time of the grids that the model was trained on. A package
+that is far off or breaks a rule is kept with its report; whether it may be released is the gates' business.
 """
 
 import json
 import shutil
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from limbeck.contracts.context import StageContext, StageFailure
+from limbeck.contracts.context import StageContext, StageFailure, StopRequested
 from limbeck.contracts.generated import ExportCoremlSpec, StageResult, UnetConfig
 from limbeck.data.features import FeatureSet
 from limbeck.data.randomness import normal
-from limbeck.export.convert import ConversionReport, convert
+from limbeck.export.checks import check_program
+from limbeck.export.convert import ConversionReport, convert, describe
+from limbeck.export.loop import compare_loops
+from limbeck.export.mil_interpreter import load
+from limbeck.export.mil_program import read_program
 from limbeck.export.modules import DecoderStep, UnetStep
-from limbeck.export.verify import ParityReport, verify
+from limbeck.export.onnx_check import compare_with_onnx
+from limbeck.export.palettes import SMALLEST, WIDTHS, Weight, find_weights, palettize
+from limbeck.export.phone import write_phone_folder
+from limbeck.export.sensitivity import Plan, Row, measure, plan_under
+from limbeck.export.verify import Difference, ParityReport, finite, verify
 from limbeck.models.store import LoadedDenoiser, UnetDenoiser, load_denoiser
 from limbeck.models.tiny_decoder import load_decoder
 from limbeck.models.unet import EfficientUNet
@@ -32,42 +43,208 @@ from limbeck.stages.denoisers import check_text
 Case = dict[str, Tensor]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A module with the inputs that its packages are compared on."""
+
+    module: nn.Module
+    cases: list[Case]
+    output: str
+
+    @torch.no_grad()
+    def golden(self, path: Path) -> tuple[Case, Tensor, Tensor]:
+        """The first case, what the module answers, and what the file at `path` does."""
+        inputs = self.cases[0]
+        return inputs, self.module(**inputs), load(path).run(inputs, "fp16_storage")[self.output]
+
+
+class Exporter:
+    """What is written so far, and what is known of it."""
+
+    def __init__(self, ctx: StageContext, spec: ExportCoremlSpec) -> None:
+        self.ctx, self.spec = ctx, spec
+        self.report: dict[str, object] = {"minimum_target": spec.minimum_target, "packages": {}}
+        self.metrics: dict[str, float] = {}
+
+    def write(self, name: str, part: Part) -> Path:
+        """Converts and judges a module."""
+        path = self.ctx.output / f"{name}.mlpackage"
+        written = convert(
+            part.module.requires_grad_(False),
+            part.cases[0],
+            [part.output],
+            path,
+            minimum_target=self.spec.minimum_target,
+            precision=self.spec.precision,
+            metadata={"author": "Limbeck", "description": f"{name} of a few-step student"},
+        )
+        self.judge(name, path, part, written)
+        self.metrics[f"{name}_parameters"] = float(sum(p.numel() for p in part.module.parameters()))
+        return path
+
+    def judge(self, name: str, path: Path, part: Part, written: ConversionReport, **more: object) -> None:
+        """Compares a written package with its module and notes everything about it."""
+        if self.ctx.stop_requested():
+            # Minutes at most, and a pure function of the inputs: another attempt starts over.
+            raise StopRequested
+        parity: ParityReport = verify(path, part.module, part.cases, worst_ops=self.spec.worst_operations)
+        findings = check_program(read_program(path), self.spec.minimum_target)
+        for finding in findings:
+            self.ctx.warn(f"{path.name}: {finding.operation or finding.rule}: {finding.message}")
+        print(f"{path.name}: {parity.psnr_db:.1f} dB, {written.package_bytes} bytes", flush=True)
+        packages = self.report["packages"]
+        assert isinstance(packages, dict)
+        packages[name] = {
+            "conversion": asdict(written),
+            "parity": parity.as_json(),
+            "findings": [finding.as_json() for finding in findings],
+            **more,
+        }
+        key = name.replace("-", "_")
+        self.metrics[f"{key}_psnr_db"] = parity.psnr_db
+        self.metrics[f"{key}_max_abs_error"] = parity.max_abs_error
+        self.metrics[f"{key}_bytes"] = float(written.package_bytes)
+        self.metrics["findings"] = self.metrics.get("findings", 0.0) + len(findings)
+
+
 def run(ctx: StageContext) -> StageResult:
     spec: ExportCoremlSpec = ctx.spec
     model = load_denoiser(ctx.input("model"))
-    unet, times = _few_step_unet(model)
+    unet, grids = _few_step_unet(model)
     features = FeatureSet.load(ctx.input("features"), "student")
     check_text(model, features)
     places = list(range(len(features) - min(spec.parity_samples, len(features)), len(features)))
     step = UnetStep(unet).eval()
-    decoder = DecoderStep(load_decoder(ctx.input("decoder"))).eval()
+    decode = DecoderStep(load_decoder(ctx.input("decoder"))).eval()
+    times = sorted({time for grid in grids.values() for time in grid}, reverse=True)
 
-    parts = {
-        "unet": (step, unet_cases(step, features, places, times), "velocity"),
-        "decoder": (decoder, [{"latent": features.batch([p]).latent_BCHW} for p in places], "image"),
-    }
     # A pure function of the inputs: an attempt that was killed starts over.
     shutil.rmtree(ctx.output)
     ctx.output.mkdir()
-    report: dict[str, object] = {"times": times}
-    metrics: dict[str, float] = {}
-    for done, (name, (module, cases, output)) in enumerate(parts.items()):
-        ctx.progress(done, len(parts), None, None)
+    export = Exporter(ctx, spec)
+    steps = _Steps(ctx, 4 + len(spec.palettes) + (spec.weight_budget_bytes > 0))
+    unet_part = Part(module=step, cases=unet_cases(step, features, places, times), output="velocity")
+    latents = [{"latent": features.batch([place]).latent_BCHW} for place in places]
+    decoder_part = Part(module=decode, cases=latents, output="image")
+    source = export.write("unet", unet_part)
+    steps.done()
+    decoder_path = export.write("decoder", decoder_part)
+    steps.done()
+
+    _palettes(export, steps, source, unet_part)
+    _loops(export, step, decode, features, grids)
+    steps.done()
+    if spec.onnx:
+        worst = min((compare_with_onnx(p.module, p.cases) for p in (unet_part, decoder_part)), key=_psnr)
+        export.report["onnx"] = finite(asdict(worst))
+        export.metrics["onnx_psnr_db"] = worst.psnr_db
+    steps.done()
+
+    golden = {"unet": unet_part.golden(source), "decoder": decoder_part.golden(decoder_path)}
+    write_phone_folder(
+        ctx.output / "ios",
+        unet=read_program(source),
+        decoder=read_program(decoder_path),
+        grids=grids,
+        frequencies=unet.config.time_frequencies,
+        text=spec.student_text,
+        golden=golden,
+    )
+    export.report["times"] = times
+    export.metrics["package_bytes"] = export.metrics["unet_bytes"] + export.metrics["decoder_bytes"]
+    (ctx.output / "report.json").write_text(json.dumps(export.report, indent=1))
+    return StageResult(metrics=export.metrics)
+
+
+def _psnr(one: Difference) -> float:
+    return one.psnr_db
+
+
+class _Steps:
+    def __init__(self, ctx: StageContext, total: int) -> None:
+        self.ctx, self.total, self.count = ctx, total, 0
+        ctx.progress(0, total, None, None)
+
+    def done(self) -> None:
+        self.count += 1
+        self.ctx.progress(self.count, self.total, None, None)
+
+
+def _palettes(export: Exporter, steps: _Steps, source: Path, part: Part) -> None:
+    """A package for each width, and one for the mixed plan under the budget."""
+    spec, ctx = export.spec, export.ctx
+    if not spec.palettes and not spec.weight_budget_bytes:
+        return
+    # Palettes in groups of channels came with iOS18.
+    group = spec.palette_group if spec.minimum_target == "iOS18" else 0
+    weights = find_weights(read_program(source))
+    open_names = [weight.name for weight in weights if not weight.kept]
+    if not open_names:
+        ctx.warn(f"palettes: none of {len(weights)} weights has {SMALLEST} elements; the packages hold fp16")
+
+    def build(name: str, plan: Mapping[str, int], **more: object) -> None:
         path = ctx.output / f"{name}.mlpackage"
-        conversion, parity = _write(spec, module, cases, output, path)
-        print(f"{path.name}: {parity.psnr_db:.1f} dB, {conversion.package_bytes} bytes", flush=True)
-        report[name] = {"conversion": asdict(conversion), "parity": parity.as_json()}
-        metrics[f"{name}_psnr_db"] = parity.psnr_db
-        metrics[f"{name}_max_abs_error"] = parity.max_abs_error
-        metrics[f"{name}_bytes"] = float(conversion.package_bytes)
-        metrics[f"{name}_parameters"] = float(sum(p.numel() for p in module.parameters()))
-    metrics["package_bytes"] = metrics["unet_bytes"] + metrics["decoder_bytes"]
-    (ctx.output / "report.json").write_text(json.dumps(report, indent=1))
-    return StageResult(metrics=metrics)
+        cache = ctx.workdir / "palettes"
+        program = palettize(source, path, plan, group=group, workers=spec.workers, cache=cache)
+        kept = {weight.name: weight.kept or "the plan" for weight in weights if weight.name not in plan}
+        whole = [w.name for w in weights if w.name in plan and group and w.group(group) != group]
+        notes = {"bits": dict(plan), "kept": kept, "one_palette": whole, **more}
+        export.judge(name, path, part, describe(path, program, seconds=0), palettes=notes)
+        steps.done()
+
+    for bits in spec.palettes:
+        build(f"unet-{bits}bit", dict.fromkeys(open_names, bits))
+    if spec.weight_budget_bytes:
+        rows, plan = _mixed(export, source, weights, part.cases, group)
+        table = [finite(asdict(row)) for row in rows]
+        build("unet-mixed", plan.bits, predicted=plan.as_json(), sensitivity=table)
+        export.metrics["unet_mixed_weight_bytes"] = float(plan.weight_bytes)
 
 
-def _few_step_unet(model: LoadedDenoiser) -> tuple[EfficientUNet, list[float]]:
-    """The UNet, and every step time that it will be asked for."""
+def _mixed(
+    export: Exporter, source: Path, weights: Sequence[Weight], cases: list[Case], group: int
+) -> tuple[list[Row], Plan]:
+    spec = export.spec
+    # Spread over samples and times: neighbouring cases are one sample at neighbouring times.
+    chosen = cases[:: max(1, len(cases) // spec.sensitivity_cases)][: spec.sensitivity_cases]
+    rows = measure(load(source), weights, chosen, WIDTHS, group=group)
+    try:
+        return rows, plan_under(spec.weight_budget_bytes, weights, rows)
+    except ValueError as error:
+        raise StageFailure("bad_config", f"weight_budget_bytes: {error}") from error
+
+
+def _loops(
+    export: Exporter,
+    step: UnetStep,
+    decode: DecoderStep,
+    features: FeatureSet,
+    grids: Mapping[str, Sequence[float]],
+) -> None:
+    """The sampling loop with every UNet package and the decoder, on every grid."""
+    samples = min(export.spec.loop_samples, len(features))
+    if not samples:
+        return
+    places = range(len(features) - samples, len(features))
+    starts = [
+        (normal(0, "export loop", [place], features.latent_shape), features.batch([place]).text_BND)
+        for place in places
+    ]
+    decoder = load(export.ctx.output / "decoder.mlpackage")
+    loops: dict[str, object] = {}
+    packages = export.report["packages"]
+    assert isinstance(packages, dict)
+    for name in [name for name in packages if name.startswith("unet")]:
+        unet = load(export.ctx.output / f"{name}.mlpackage")
+        found = [compare_loops(unet, decoder, step, decode, starts, grid) for grid in grids.values()]
+        loops[name] = [one.as_json() for one in found]
+        key = name.replace("unet", "loop", 1).replace("-", "_")
+        export.metrics[f"{key}_psnr_db"] = min(one.image.psnr_db for one in found)
+    export.report["loops"] = loops
+
+
+def _few_step_unet(model: LoadedDenoiser) -> tuple[EfficientUNet, dict[str, list[float]]]:
+    """The UNet, and the step times of its grids by number of steps."""
     if not isinstance(model.denoiser, UnetDenoiser) or not isinstance(model.card.config, UnetConfig):
         raise StageFailure(
             "bad_input", f"only a UNet is exported; the model is {model.card.config.architecture}"
@@ -78,9 +255,7 @@ def _few_step_unet(model: LoadedDenoiser) -> tuple[EfficientUNet, list[float]]:
             "bad_input",
             "the model has no step grids: parity is measured at the times that it was trained for",
         )
-    return model.denoiser.unet.eval(), sorted(
-        {time for grid in grids.values() for time in grid}, reverse=True
-    )
+    return model.denoiser.unet.eval(), grids
 
 
 def unet_cases(step: UnetStep, features: FeatureSet, places: list[int], times: list[float]) -> list[Case]:
@@ -94,18 +269,3 @@ def unet_cases(step: UnetStep, features: FeatureSet, places: list[int], times: l
             x_t = interpolate(batch.latent_BCHW, noise, t_B)
             cases.append(step.host_inputs(x_t, t_B, batch.text_BND))
     return cases
-
-
-def _write(
-    spec: ExportCoremlSpec, module: nn.Module, cases: list[Case], output: str, path: Path
-) -> tuple[ConversionReport, ParityReport]:
-    conversion = convert(
-        module.requires_grad_(False),
-        cases[0],
-        [output],
-        path,
-        minimum_target=spec.minimum_target,
-        precision=spec.precision,
-        metadata={"author": "Limbeck", "description": f"{path.stem} of a few-step student"},
-    )
-    return conversion, verify(path, module, cases)
