@@ -23,6 +23,31 @@ export const GenEvalScores = z.strictObject({
 })
 export type GenEvalScores = z.infer<typeof GenEvalScores>
 
+/** Distance of two sets of features; `kid` and its details where both files hold the features themselves. */
+export const FrechetReport = z.strictObject({
+  frechet_distance: z.number(),
+  n: z.int(),
+  kid: z.number().nullable(),
+  label: z.string(),
+  n_first: z.int(),
+  n_second: z.int(),
+  width: z.int(),
+  rank_deficient: z.boolean(),
+  kid_details: z
+    .strictObject({
+      mean: z.number(),
+      std: z.number().nullable(),
+      subsets: z.int(),
+      subset_size: z.int(),
+    })
+    .nullable(),
+  unstated: z.array(z.string()),
+  extractor: z.string().nullable(),
+  resize: z.string().nullable(),
+  dataset: z.string().nullable(),
+})
+export type FrechetReport = z.infer<typeof FrechetReport>
+
 /** Scores are computed by the evaluators, in Python; they say in one line, with status 2, what is not allowed. */
 export function askEvaluators<T>(argv: readonly string[], answer: z.ZodType<T>): T {
   try {

@@ -7,6 +7,7 @@ import { registerAssetCommands } from './commands/assets.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDown } from './commands/down.ts'
 import { registerEval } from './commands/eval.ts'
+import { registerExport } from './commands/export.ts'
 import { registerModel } from './commands/model.ts'
 import { registerRecipes } from './commands/recipes.ts'
 import { registerReleases } from './commands/releases.ts'
@@ -29,6 +30,7 @@ for (const register of [
   registerReleases,
   registerModel,
   registerEval,
+  registerExport,
   registerSnapshots,
   registerAssetCommands,
   registerStudy,

@@ -18,15 +18,24 @@ export class PythonError extends Error {
   }
 }
 
-/** Runs `python -m MODULE ARGS...` to its end. @returns what it printed. */
-export function runPython(module: string, args: readonly string[], timeoutMs: number): string {
+/**
+ * Runs `python -m MODULE ARGS...` to its end. @returns what it printed.
+ * @param answers statuses beside 0 that are answers and no failures
+ */
+export function runPython(
+  module: string,
+  args: readonly string[],
+  timeoutMs: number,
+  answers: readonly number[] = [],
+): string {
   const { python } = loadLocalConfig()
   const { status, stdout, stderr, error } = spawnSync(python, ['-m', module, ...args], {
     encoding: 'utf8',
     timeout: timeoutMs,
+    maxBuffer: 64 * 2 ** 20,
     env: childEnvironment(pythonPath),
   })
   if (error) throw error
-  if (status !== 0) throw new PythonError(module, status, stderr)
+  if (status !== 0 && !answers.includes(status ?? -1)) throw new PythonError(module, status, stderr)
   return stdout
 }

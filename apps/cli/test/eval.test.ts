@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { repositoryRoot } from '@limbeck/platform'
+import { loadLocalConfig, repositoryRoot } from '@limbeck/platform'
 import { expect, it } from 'vitest'
 
 const folder = mkdtempSync(join(tmpdir(), 'limbeck-eval-'))
@@ -47,4 +47,34 @@ it('names file and line of what cannot be judged, with status 2', { timeout: 60_
     stderr:
       'limbeck: bad.jsonl, line 2: detections[0]: box [9.0, 0.0, 8.0, 1.0] must be finite, [x0, y0, x1, y1] with x1 >= x0 and y1 >= y0\n',
   })
+})
+
+it('compares two sets of features, and refuses those of different width', { timeout: 60_000 }, () => {
+  const { python } = loadLocalConfig()
+  const script = `
+import numpy as np
+draw = np.random.default_rng(0)
+for name, width, shift in (("a", 8, 0.0), ("b", 8, 1.0), ("c", 4, 0.0)):
+    np.savez(name, features=draw.normal(shift, size=(300, width)))`
+  expect(spawnSync(python, ['-c', script], { cwd: folder }).status).toBe(0)
+
+  const { stdout, status } = limbeck('frechet', 'a.npz', 'b.npz', '--json', 'distance.json')
+  expect(status).toBe(0)
+  expect(stdout).toMatch(/^Frechet@300: \d+\.\d+ {2}\(300 and 300 samples, 8 wide\)\nKID: \d+\.?\d*/)
+  expect(stdout).toContain('not stated by both, so not compared: extractor, resize, dataset')
+  const written = JSON.parse(readFileSync(join(folder, 'distance.json'), 'utf8'))
+  expect(written).toMatchObject({ n: 300, label: 'Frechet@300', width: 8 })
+
+  expect(limbeck('frechet', 'a.npz', 'c.npz')).toEqual({
+    status: 2,
+    stdout: '',
+    stderr:
+      'limbeck: a.npz and c.npz: features of different width cannot be compared: the first has 8, the second 4\n',
+  })
+})
+
+it('prints what others published, marked as such', { timeout: 60_000 }, () => {
+  const { stdout } = limbeck('published')
+  expect(stdout).toMatch(/^SnapGen +0\.38B +0\.66 /m)
+  expect(stdout).toContain('under protocols of their own; not comparable')
 })

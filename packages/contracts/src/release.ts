@@ -18,6 +18,35 @@ export const EvaluationList = z
   .strictObject({ evaluations: z.array(EvaluationView) })
   .meta({ id: 'EvaluationList' })
 
+export const GENEVAL_TASKS = [
+  'single_object',
+  'two_object',
+  'counting',
+  'colors',
+  'position',
+  'color_attr',
+] as const
+
+/** What others published of a model, under protocols of their own: shown beside results, never compared with them. */
+export const PublishedModel = z
+  .strictObject({
+    model: z.string(),
+    parameters: z.number().describe('of the denoiser, as published'),
+    geneval: z.strictObject({
+      overall: z.number().min(0).max(1),
+      tasks: z.record(z.string(), z.number().min(0).max(1)).nullable(),
+    }),
+    dpg: z.number().min(0).max(100),
+    clip_score: z.number().describe('cosine; backbone not stated'),
+    source: z.string(),
+    note: z.string().nullable(),
+    protocol: z.literal('published'),
+  })
+  .meta({ id: 'PublishedModel' })
+export type PublishedModel = z.infer<typeof PublishedModel>
+
+export const PublishedList = z.strictObject({ models: z.array(PublishedModel) }).meta({ id: 'PublishedList' })
+
 export const GateResult = z
   .strictObject({
     name: Name,

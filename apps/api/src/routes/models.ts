@@ -1,4 +1,12 @@
-import { EvaluationList, ModelVersionId, ModelVersionList, ModelVersionView, RunId } from '@limbeck/contracts'
+import {
+  EvaluationList,
+  ModelVersionId,
+  ModelVersionList,
+  ModelVersionView,
+  PublishedList,
+  RunId,
+} from '@limbeck/contracts'
+import { publishedModels } from '@limbeck/core'
 import { getModel, listEvaluations, listModels } from '@limbeck/store'
 import { z } from 'zod'
 import { identityOf } from '../auth.ts'
@@ -25,6 +33,16 @@ export function modelRoutes(app: App, context: ApiContext): void {
     async (request) => ({
       evaluations: await listEvaluations(store, identityOf(request).project, request.query),
     }),
+  )
+
+  app.get(
+    '/v1/evaluations/published',
+    route(context, 'viewer', {
+      tags,
+      summary: 'Scores that others published, under protocols of their own: for orientation',
+      response: { 200: PublishedList },
+    }),
+    async () => ({ models: [...publishedModels] }),
   )
 
   app.get(

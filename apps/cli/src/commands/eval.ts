@@ -1,6 +1,8 @@
 import { stdout } from 'node:process'
+import { GENEVAL_TASKS } from '@limbeck/contracts'
+import { publishedModels } from '@limbeck/core'
 import type { Command } from 'commander'
-import { askEvaluators, GenEvalScores } from '../evaluation.ts'
+import { askEvaluators, FrechetReport, GenEvalScores } from '../evaluation.ts'
 import { type Cell, signed, table } from '../format.ts'
 import { outputFile } from '../output-file.ts'
 
@@ -31,6 +33,23 @@ export function registerEval(program: Command): void {
         GenEvalScores,
       )
       stdout.write(`${geneval(found)}\n`)
+    })
+
+  evaluation
+    .command('frechet <first> <second>')
+    .description('Frechet distance and KID of two .npz: features, or mu, sigma and n')
+    .option('--json <out>', 'write all figures')
+    .action((first: string, second: string, { json }: Options) => {
+      const found = askEvaluators(['frechet', ...toFile(json), '--', first, second], FrechetReport)
+      stdout.write(`${frechet(found)}\n`)
+    })
+
+  evaluation
+    .command('published')
+    .description('scores that others published, under protocols of their own: for orientation')
+    .option('--json', 'print JSON')
+    .action(({ json }: { json?: true }) => {
+      stdout.write(json ? `${JSON.stringify({ models: publishedModels }, null, 2)}\n` : `${published()}\n`)
     })
 }
 
@@ -64,5 +83,41 @@ function geneval({
     ...warnings.map((warning) => `note: ${warning}`),
     table(paired ? [...header, 'difference', 'its interval'] : header, rows, ['score', 'difference']),
     `\n${(100 * prompt_any_accuracy).toFixed(1)} % of the prompts have a correct image; rules ${scorer}, bootstrap over prompts`,
+  ].join('\n')
+}
+
+function frechet(report: FrechetReport): string {
+  const { kid_details: kid } = report
+  const deviation = kid?.std == null ? '' : ` +- ${kid.std.toPrecision(3)}`
+  const notes = [
+    report.rank_deficient &&
+      'a covariance has no inverse: too few samples for the width, or repeated features',
+    report.unstated.length > 0 && `not stated by both, so not compared: ${report.unstated.join(', ')}`,
+  ].filter((note) => note !== false)
+  return [
+    `${report.label}: ${report.frechet_distance.toPrecision(6)}  (${report.n_first} and ${report.n_second} samples, ${report.width} wide)`,
+    kid === null
+      ? 'KID: not computed, a file holds no features'
+      : `KID: ${kid.mean.toPrecision(4)}${deviation}  (${kid.subsets} subsets of ${kid.subset_size})`,
+    ...notes.map((note) => `note: ${note}`),
+  ].join('\n')
+}
+
+function published(): string {
+  const rows = publishedModels.map((model): Cell[] => [
+    model.model,
+    `${(model.parameters / 1e9).toFixed(2)}B`,
+    model.geneval.overall.toFixed(2),
+    ...GENEVAL_TASKS.map((task) => model.geneval.tasks?.[task]?.toFixed(2) ?? null),
+    model.dpg.toFixed(1),
+    model.clip_score.toFixed(3),
+  ])
+  const figures = ['parameters', 'GenEval', ...GENEVAL_TASKS, 'DPG', 'CLIP']
+  const sources = [...new Set(publishedModels.map(({ source }) => source))].join(', ')
+  const notes = publishedModels.flatMap(({ model, note }) => (note === null ? [] : [`${model}: ${note}`]))
+  return [
+    table(['model', ...figures], rows, figures),
+    `\npublished (${sources}) under protocols of their own; not comparable with results of this project`,
+    ...notes,
   ].join('\n')
 }

@@ -57,6 +57,17 @@ def geneval(arguments: argparse.Namespace) -> dict[str, Any]:
     return report(score_file(arguments.file), against)
 
 
+def frechet(arguments: argparse.Namespace) -> dict[str, Any]:
+    from limbeck.evaluation.frechet import compare
+    from limbeck.evaluation.statistics_file import load_statistics
+
+    first, second = load_statistics(arguments.first), load_statistics(arguments.second)
+    try:
+        return compare(first, second).to_json()
+    except ValueError as error:
+        raise Unusable(f"{arguments.first.name} and {arguments.second.name}: {error}") from error
+
+
 def paired(arguments: argparse.Namespace) -> dict[str, Any]:
     from pydantic import TypeAdapter, ValidationError
 
@@ -118,6 +129,10 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("file", type=Path)
     one.add_argument("--against", type=Path)
     one.add_argument("--json", type=Path)
+    one = commands.add_parser("frechet", allow_abbrev=False)
+    one.add_argument("first", type=Path)
+    one.add_argument("second", type=Path)
+    one.add_argument("--json", type=Path)
     one = commands.add_parser("paired")
     one.add_argument("first", type=Path)
     one.add_argument("second", type=Path)
@@ -129,7 +144,7 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-COMMANDS = {"geneval": geneval, "paired": paired}
+COMMANDS = {"geneval": geneval, "frechet": frechet, "paired": paired}
 
 
 def main(argv: list[str]) -> int:
