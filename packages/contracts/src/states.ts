@@ -21,6 +21,7 @@ export const EndReason = z
     'out_of_memory',
     'teacher_gate',
     'discriminator_won',
+    'scorer_broken',
     'disk_full',
     'error',
     'stall',

@@ -34,6 +34,8 @@ export function classifyEnd(reason: EndReason): FailureClass | 'never' | 'preemp
     case 'disk_full':
     case 'worker_lost':
     case 'output_mismatch':
+    // The scorer failed its self-test: a matter of the machine's environment, not of the model.
+    case 'scorer_broken':
       return 'infrastructure'
     case 'preempted':
       return 'preemption'

@@ -9,6 +9,7 @@ import pytest
 from limbeck.contracts import parse_stage_spec
 from limbeck.contracts.context import StageContext, StageFailure
 from limbeck.contracts.generated import AutoencoderConfig, Sd3Config, WordTextConfig
+from limbeck.evaluation import shapes_detector
 from limbeck.evaluation.sheet import load_sheet
 from limbeck.models.autoencoder import build_autoencoder
 from limbeck.models.sd3 import build_sd3
@@ -120,3 +121,12 @@ def test_a_snapshot_without_the_component_is_named(tmp_path: Path, snapshot: Pat
     with pytest.raises(StageFailure, match=r"transformer/config\.json") as caught:
         run(context(tmp_path / "work", bare))
     assert caught.value.reason == "bad_input"
+
+
+def test_a_scorer_that_fails_its_self_test_scores_nothing(
+    tmp_path: Path, snapshot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shapes_detector, "COLOUR_RADIUS", 0.2)
+    with pytest.raises(StageFailure, match="self-test of the detector, image") as failure:
+        run(context(tmp_path, snapshot))
+    assert failure.value.reason == "scorer_broken"

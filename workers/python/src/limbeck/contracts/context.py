@@ -24,6 +24,7 @@ Reason = Literal[
     "out_of_memory",
     "teacher_gate",
     "discriminator_won",
+    "scorer_broken",
     "disk_full",
     "error",
 ]

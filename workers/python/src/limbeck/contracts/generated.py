@@ -1258,6 +1258,7 @@ class FailRequest(BaseModel):
         "out_of_memory",
         "teacher_gate",
         "discriminator_won",
+        "scorer_broken",
         "disk_full",
         "error",
         "stall",

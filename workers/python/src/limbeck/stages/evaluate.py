@@ -30,6 +30,7 @@ from limbeck.contracts.generated import (
 from limbeck.data.shapes import Prompt, evaluation_prompts
 from limbeck.evaluation.geneval import GenEvalResult, Verdict, aggregate, score_image
 from limbeck.evaluation.sampler import sample, starting_noise
+from limbeck.evaluation.self_test import SelfTestFailed, self_test
 from limbeck.evaluation.shapes_detector import detect
 from limbeck.evaluation.sheet import save_sheet
 from limbeck.models.autoencoder import FrozenAutoencoder, to_bytes
@@ -55,6 +56,10 @@ class Candidate:
 
 def run(ctx: StageContext) -> StageResult:
     spec: EvaluateSpec = ctx.spec
+    try:
+        self_test()
+    except SelfTestFailed as error:
+        raise StageFailure("scorer_broken", str(error)) from error
     try:
         candidate = _candidate(ctx)
     except (FileNotFoundError, ValueError) as error:
