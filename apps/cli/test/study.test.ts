@@ -32,6 +32,7 @@ function run(arms: { role: string; steps: number; right: number; guidance?: numb
       held_out: null,
       verdicts: Array.from({ length: IMAGES }, (_, index) => index < right),
       images_per_second: 1,
+      extra: [],
     }),
   )
   return { stages: [{ result: { metrics: {}, warnings: [], evaluations } }] } as unknown as RunView

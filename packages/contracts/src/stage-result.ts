@@ -9,6 +9,17 @@ export const TagScore = z
   .strictObject({ score: share('correct images over images'), images: z.int().min(0), interval: Interval })
   .meta({ id: 'TagScore' })
 
+/** A score beside the benchmark's own, on the same images; null with a reason where it was not run, never zero. */
+export const ExtraScore = z
+  .strictObject({
+    scorer: z.enum(['clip-score', 'image-reward']),
+    name: z.string().max(400).describe('with everything that decides the number: backbone, template, scale'),
+    value: z.number().nullable(),
+    interval: Interval.nullable().describe('bootstrap over prompts'),
+    not_run: z.string().nullable().describe('why there is no value'),
+  })
+  .meta({ id: 'ExtraScore' })
+
 /** One benchmark under one protocol. */
 export const EvaluationResult = z
   .strictObject({
@@ -25,6 +36,7 @@ export const EvaluationResult = z
       .max(100_000)
       .describe('correct per prompt in protocol order: for paired differences'),
     images_per_second: z.number().min(0),
+    extra: z.array(ExtraScore).max(16).default([]),
   })
   .meta({ id: 'EvaluationResult' })
 

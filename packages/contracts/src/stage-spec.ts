@@ -289,7 +289,10 @@ export const EvaluationProtocol = z
   })
   .meta({ id: 'EvaluationProtocol' })
 
-/** Inputs: snapshot (vae/, text/); model (denoiser) unless component is set; optionally decoder. Output: report, images, grid. */
+/**
+ * Inputs: snapshot (vae/, text/); model (denoiser) unless component is set; optionally decoder; optionally scorers, a
+ * snapshot with clip/, without which CLIP score is reported as not run. Output: report, images, grid.
+ */
 export const EvaluateSpec = z
   .strictObject({
     kind: z.literal('evaluate'),

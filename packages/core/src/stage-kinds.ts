@@ -31,6 +31,7 @@ export const STAGE_INPUTS: Record<StageKind, Record<string, InputRule>> = {
   evaluate: {
     snapshot,
     student_snapshot: optional(snapshot),
+    scorers: optional(snapshot),
     model: { required: false, from: ['pretrain', 'distill', 'distill_steps'], assets: ['model'] },
     decoder: optional({ required: false, from: ['distill_decoder'], assets: [] }),
   },

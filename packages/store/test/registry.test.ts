@@ -50,6 +50,7 @@ const evaluation: EvaluationResult = {
   held_out: null,
   verdicts: [true, false],
   images_per_second: 1,
+  extra: [],
 }
 
 /** A run of three stages and its gates, up to where the orchestrator judges. */

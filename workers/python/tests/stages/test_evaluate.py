@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from toys.text import write_clip
 
 from limbeck.contracts import parse_stage_spec
 from limbeck.contracts.context import StageContext, StageFailure
@@ -130,3 +131,24 @@ def test_a_scorer_that_fails_its_self_test_scores_nothing(
     with pytest.raises(StageFailure, match="self-test of the detector, image") as failure:
         run(context(tmp_path, snapshot))
     assert failure.value.reason == "scorer_broken"
+
+
+def test_extra_scores_say_why_they_were_not_run_or_hold_a_value(tmp_path: Path, snapshot: Path) -> None:
+    plain = run(context(tmp_path / "plain", snapshot)).evaluations[0]
+    assert {one.scorer: one.value for one in plain.extra} == {"clip-score": None, "image-reward": None}
+    assert all(one.not_run for one in plain.extra)
+    assert str(plain.extra[0].not_run).startswith("weights missing: the input 'scorers'")
+
+    ctx = context(tmp_path / "clip", snapshot)
+    ctx.inputs["scorers"] = write_clip(tmp_path / "scorers")
+    scored = run(ctx).evaluations[0]
+    clip = scored.extra[0]
+    assert clip.not_run is None and clip.value is not None and clip.interval is not None
+    assert clip.interval[0] <= clip.value <= clip.interval[1]
+    assert "template='{}'" in clip.name
+    assert scored.overall == plain.overall  # the benchmark's own score is untouched
+
+    ctx = context(tmp_path / "empty", snapshot)
+    ctx.inputs["scorers"] = snapshot
+    with pytest.raises(StageFailure, match=r"input 'scorers': .* has no clip/config\.json"):
+        run(ctx)

@@ -5,6 +5,9 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import (
+    CLIPConfig,
+    CLIPImageProcessorPil,
+    CLIPModel,
     CLIPTextConfig,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
@@ -61,6 +64,39 @@ def write_text_encoders(snapshot: Path, *, t5: bool = True, gemma: bool = True) 
             pad_token_id=tokenizer.pad_token_id,
         )
         _save(Gemma2Model, config, snapshot / "gemma", 4)
+    return snapshot
+
+
+def write_clip(snapshot: Path) -> Path:
+    """clip/ of a scorers' snapshot: a whole CLIP of width 8 for 16-pixel images."""
+    tokenizer = _clip_tokenizer()
+    end = tokenizer.eos_token_id
+    config = CLIPConfig(
+        text_config={
+            "vocab_size": len(tokenizer),
+            "hidden_size": 8,
+            "intermediate_size": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": end,
+            "pad_token_id": end,
+        },
+        vision_config={
+            "hidden_size": 8,
+            "intermediate_size": 16,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": 16,
+            "patch_size": 8,
+        },
+        projection_dim=8,
+    )
+    folder = snapshot / "clip"
+    _save(CLIPModel, config, folder, 5)
+    tokenizer.save_pretrained(folder)
+    size = {"shortest_edge": 16}
+    CLIPImageProcessorPil(size=size, crop_size={"height": 16, "width": 16}).save_pretrained(folder)
     return snapshot
 
 

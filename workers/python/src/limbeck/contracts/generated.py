@@ -460,6 +460,27 @@ class TagScore(BaseModel):
     interval: tuple[float, float]
 
 
+class ExtraScore(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    scorer: Literal["clip-score", "image-reward"]
+    name: Annotated[str, Field(max_length=400)]
+    """
+    with everything that decides the number: backbone, template, scale
+    """
+    value: float | None
+    interval: tuple[float, float] | None
+    """
+    bootstrap over prompts
+    """
+    not_run: str | None
+    """
+    why there is no value
+    """
+
+
 class WorkerEnvironment(BaseModel):
     """
     what may change the bits of a result; enters the cache key
@@ -1162,6 +1183,7 @@ class EvaluationResult(BaseModel):
     correct per prompt in protocol order: for paired differences
     """
     images_per_second: Annotated[float, Field(ge=0.0)]
+    extra: Annotated[list[ExtraScore], Field(max_length=16, validate_default=True)] = []
 
 
 class WorkerRegister(BaseModel):
