@@ -326,6 +326,10 @@ export const ExportCoremlSpec = z
       .max(3)
       .default([])
       .describe('bits of k-means palettes; for each, a package of the UNet of its own beside the fp16 one'),
+    int8: z
+      .boolean()
+      .default(false)
+      .describe('a package with linear int8 weights, a scale an output channel'),
     palette_group: z
       .int()
       .min(0)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 
+from limbeck.export.int8 import quantize
 from limbeck.export.mil_program import read_program
 from limbeck.export.palette_fit import palette, squared_error
 from limbeck.export.palettes import find_weights, palettize
@@ -119,3 +120,14 @@ def test_plans_that_do_not_fit_the_package_are_refused(fp16_unet: Converted, tmp
         palettize(fp16_unet.path, tmp_path / "x.mlpackage", {name: 5})
     with pytest.raises(FileExistsError, match="never overwritten"):
         palettize(fp16_unet.path, fp16_unet.path, {})
+
+
+def test_int8_keeps_what_palettes_keep_and_loses_little(fp16_unet: Converted, tmp_path: Path) -> None:
+    program, kept = quantize(fp16_unet.path, tmp_path / "int8.mlpackage")
+    weights = find_weights(read_program(fp16_unet.path))
+    assert kept == {weight.name: weight.kept for weight in weights if weight.kept}
+    assert program.operation_census()["constexpr_blockwise_shift_scale"] == len(weights) - len(kept) == 1
+    parity = verify(tmp_path / "int8.mlpackage", fp16_unet.module, fp16_unet.inputs)
+    assert 45 < parity.psnr_db < verify(fp16_unet.path, fp16_unet.module, fp16_unet.inputs).psnr_db
+    with pytest.raises(FileExistsError, match="never overwritten"):
+        quantize(fp16_unet.path, tmp_path / "int8.mlpackage")

@@ -98,7 +98,9 @@ def context(folder: Path, grids: dict[str, list[float]] | None, **more: object) 
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, StageResult]:
     """Everything that the stage can write, once."""
     folder = tmp_path_factory.mktemp("export")
-    asked = context(folder, {"2": [1.0, 0.5]}, palettes=[6], weight_budget_bytes=300_000, sensitivity_cases=1)
+    asked = context(
+        folder, {"2": [1.0, 0.5]}, palettes=[6], int8=True, weight_budget_bytes=300_000, sensitivity_cases=1
+    )
     return folder / "output", run(asked)
 
 
@@ -107,10 +109,11 @@ def test_packages_agree_with_torch_at_every_time_of_the_grid(exported: tuple[Pat
     # The interpreter rounds every value to half precision, as the file says.
     assert result.metrics["unet_psnr_db"] > 50 and result.metrics["decoder_psnr_db"] > 50
     assert 25 < result.metrics["unet_6bit_psnr_db"] < result.metrics["unet_psnr_db"]
+    assert result.metrics["unet_6bit_psnr_db"] < result.metrics["unet_int8_psnr_db"]
     assert result.metrics["onnx_psnr_db"] > 100
     report = json.loads((output / "report.json").read_text())
     assert report["times"] == [1.0, 0.5] and report["minimum_target"] == "iOS18"
-    assert set(report["packages"]) == {"unet", "decoder", "unet-6bit", "unet-mixed"}
+    assert set(report["packages"]) == {"unet", "decoder", "unet-6bit", "unet-int8", "unet-mixed"}
     for name, package in report["packages"].items():
         assert (output / f"{name}.mlpackage" / "Manifest.json").is_file()
         key = name.replace("-", "_")
@@ -125,7 +128,7 @@ def test_packages_agree_with_torch_at_every_time_of_the_grid(exported: tuple[Pat
 def test_the_loop_is_run_with_each_unet(exported: tuple[Path, StageResult]) -> None:
     output, result = exported
     loops = json.loads((output / "report.json").read_text())["loops"]
-    assert set(loops) == {"unet", "unet-6bit", "unet-mixed"}
+    assert set(loops) == {"unet", "unet-6bit", "unet-int8", "unet-mixed"}
     (fp16,) = loops["unet"]
     assert fp16["grid"] == [1.0, 0.5] and len(fp16["by_step"]) == 2
     assert result.metrics["loop_psnr_db"] == fp16["image"]["psnr_db"] >= 45

@@ -1120,6 +1120,10 @@ class ExportCoremlSpec(BaseModel):
     """
     bits of k-means palettes; for each, a package of the UNet of its own beside the fp16 one
     """
+    int8: bool = False
+    """
+    a package with linear int8 weights, a scale an output channel
+    """
     palette_group: Annotated[int, Field(ge=0, le=256)] = 16
     """
     output channels that share a palette (iOS18); 0: one palette a weight

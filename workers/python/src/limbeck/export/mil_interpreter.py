@@ -18,6 +18,7 @@ from torch import Tensor
 
 from limbeck.export.mil_ops import KERNELS, Arguments, Value
 from limbeck.export.mil_program import Argument, Constant, Operation, Program, ValueType, read_program
+from limbeck.export.toolkit import give_freed_memory_back
 
 Precision = Literal["fp32", "fp16_storage"]
 """fp32: no rounding at all (shows conversion errors alone). fp16_storage: each operation computes in
@@ -154,6 +155,7 @@ class MilProgram:
 
 def load(path: Path | str) -> MilProgram:
     """Reads a package. Raises as `mil_program.read_program`, and UnsupportedOperation."""
+    give_freed_memory_back()
     return MilProgram(read_program(Path(path)))
 
 

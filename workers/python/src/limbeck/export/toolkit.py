@@ -1,6 +1,7 @@
 """coremltools, imported when first needed and with its known, harmless messages silenced."""
 
 import contextlib
+import ctypes
 import importlib
 import logging
 import platform
@@ -21,6 +22,10 @@ _HARMLESS = (
     "Failed to load _ML",
     "Fail to import BlobReader",
 )
+
+
+_M_MMAP_THRESHOLD = -3
+"""Of mallopt(3)."""
 
 
 class CoremltoolsMissing(RuntimeError):
@@ -70,6 +75,20 @@ def no_progress_bars() -> Iterator[None]:
         yield
     finally:
         tqdm.__init__ = original
+
+
+def give_freed_memory_back() -> None:
+    """From now on a freed tensor of a megabyte or more leaves the process at once (glibc; elsewhere nothing).
+
+    A program frees thousands of tensors of different sizes, and glibc keeps blocks of up to 32 MB for later:
+    at full size (379M parameters, 128 x 128) the heap grew to 9.1 GiB of mostly holes. So it is 3.0 GiB, for
+    a tenth more time.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return
+    mallopt(_M_MMAP_THRESHOLD, 2**20)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

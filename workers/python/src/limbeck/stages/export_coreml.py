@@ -1,8 +1,8 @@
 """Writes the few-step student and its decoder as Core ML packages, and checks the written files.
 
 Inputs: model (a UNet denoiser), decoder, features (latents and texts to compare on).
-Output: unet.mlpackage, decoder.mlpackage, a package for each palette (unet-6bit.mlpackage, ...) and for the
-mixed plan (unet-mixed.mlpackage); report.json; ios/ (constants, golden pair, guide).
+Output: unet.mlpackage, decoder.mlpackage, a package for each palette (unet-6bit.mlpackage, ...), for int8 and
+for the mixed plan (unet-mixed.mlpackage); report.json; ios/ (constants, golden pair, guide).
 
 The UNet takes the time as sinusoids computed by the host in float32: inside a half-precision graph
 they would be off by up to 0.2 near t = 1 (feasibility.md). Parity is measured on the files themselves,
@@ -25,6 +25,7 @@ from limbeck.data.features import FeatureSet
 from limbeck.data.randomness import normal
 from limbeck.export.checks import check_program
 from limbeck.export.convert import ConversionReport, convert, describe
+from limbeck.export.int8 import quantize
 from limbeck.export.loop import compare_loops
 from limbeck.export.mil_interpreter import load
 from limbeck.export.mil_program import read_program
@@ -122,7 +123,7 @@ def run(ctx: StageContext) -> StageResult:
     shutil.rmtree(ctx.output)
     ctx.output.mkdir()
     export = Exporter(ctx, spec)
-    steps = _Steps(ctx, 4 + len(spec.palettes) + (spec.weight_budget_bytes > 0))
+    steps = _Steps(ctx, 4 + len(spec.palettes) + (spec.weight_budget_bytes > 0) + spec.int8)
     unet_part = Part(module=step, cases=unet_cases(step, features, places, times), output="velocity")
     latents = [{"latent": features.batch([place]).latent_BCHW} for place in places]
     decoder_part = Part(module=decode, cases=latents, output="image")
@@ -132,6 +133,8 @@ def run(ctx: StageContext) -> StageResult:
     steps.done()
 
     _palettes(export, steps, source, unet_part)
+    if spec.int8:
+        _int8(export, steps, source, unet_part)
     _loops(export, step, decode, features, grids)
     steps.done()
     if spec.onnx:
@@ -199,6 +202,13 @@ def _palettes(export: Exporter, steps: _Steps, source: Path, part: Part) -> None
         table = [finite(asdict(row)) for row in rows]
         build("unet-mixed", plan.bits, predicted=plan.as_json(), sensitivity=table)
         export.metrics["unet_mixed_weight_bytes"] = float(plan.weight_bytes)
+
+
+def _int8(export: Exporter, steps: _Steps, source: Path, part: Part) -> None:
+    path = export.ctx.output / "unet-int8.mlpackage"
+    program, kept = quantize(source, path)
+    export.judge("unet-int8", path, part, describe(path, program, seconds=0), int8={"kept": kept})
+    steps.done()
 
 
 def _mixed(
