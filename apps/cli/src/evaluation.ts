@@ -48,6 +48,27 @@ export const FrechetReport = z.strictObject({
 })
 export type FrechetReport = z.infer<typeof FrechetReport>
 
+const Means = z.record(z.string(), z.strictObject({ score: z.number(), answers: z.int() }))
+const Dpg = z.strictObject({
+  scorer: z.string(),
+  score: z.number(),
+  interval: Interval,
+  prompts: z.int(),
+  images: z.int(),
+  categories: Means,
+  detailed: Means,
+  dropped: z.array(z.strictObject({ item_id: z.string(), reason: z.string() })),
+})
+export type Dpg = z.infer<typeof Dpg>
+
+/** Each mode has a score or a reason why it has none. */
+export const DpgReport = z.strictObject({
+  strict: Dpg.optional(),
+  compat: Dpg.optional(),
+  refused: z.record(z.string(), z.string()),
+})
+export type DpgReport = z.infer<typeof DpgReport>
+
 /** Scores are computed by the evaluators, in Python; they say in one line, with status 2, what is not allowed. */
 export function askEvaluators<T>(argv: readonly string[], answer: z.ZodType<T>): T {
   try {

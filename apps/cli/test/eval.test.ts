@@ -78,3 +78,32 @@ it('prints what others published, marked as such', { timeout: 60_000 }, () => {
   expect(stdout).toMatch(/^SnapGen +0\.38B +0\.66 /m)
   expect(stdout).toContain('under protocols of their own; not comparable')
 })
+
+it('scores DPG by both rules; what strict refuses is said with its line', { timeout: 60_000 }, () => {
+  const columns =
+    'item_id,text,keywords,proposition_id,dependency,category_broad,category_detailed,tuple,question_natural_language'
+  const question = (item: string, proposition: number, dependency: number): string =>
+    `${item},a,,${proposition},${dependency},entity,whole,entity - whole (x),Is it?`
+  writeFileSync(
+    join(folder, 'questions.csv'),
+    [columns, question('a', 1, 0), question('b', 1, 0), question('b', 2, 1), ''].join('\n'),
+  )
+  const answers = 'item_id,image,proposition_id,answer\na,0,1,yes\nb,0,1,no\nb,0,2,yes\n'
+  writeFileSync(join(folder, 'answers.csv'), answers)
+  const { stdout, stderr, status } = limbeck('dpg', 'questions.csv', 'answers.csv', '--json', 'dpg.json')
+  expect(stderr).toBe('')
+  expect(status).toBe(0)
+  expect(stdout).toMatch(/^dpg-strict-1 +50\.0 +0\.0 \.\. 100\.0 +2 +2 +33\.3$/m)
+  // The program ignores the first row of questions, so item a has none.
+  expect(stdout).toMatch(/^dpg-compat-1 +0\.0 .* +1 +1 +50\.0$/m)
+  expect(stdout).toContain('note: dpg-compat-1 leaves out a: no such prompt')
+  expect(JSON.parse(readFileSync(join(folder, 'dpg.json'), 'utf8')).strict.items).toHaveLength(2)
+
+  writeFileSync(join(folder, 'more.csv'), `${answers}b,0,3,yes\n`)
+  const refused = limbeck('dpg', 'questions.csv', 'more.csv')
+  expect(refused.status).toBe(2)
+  expect(refused.stdout).toContain('dpg-compat-1')
+  expect(refused.stderr).toBe(
+    'limbeck: strict refused: more.csv, line 5: an answer to the unknown question 3 of b; it has 1, 2\n',
+  )
+})

@@ -1,8 +1,8 @@
-import { stdout } from 'node:process'
+import { stderr, stdout } from 'node:process'
 import { GENEVAL_TASKS } from '@limbeck/contracts'
 import { publishedModels } from '@limbeck/core'
 import type { Command } from 'commander'
-import { askEvaluators, FrechetReport, GenEvalScores } from '../evaluation.ts'
+import { askEvaluators, DpgReport, FrechetReport, GenEvalScores } from '../evaluation.ts'
 import { type Cell, signed, table } from '../format.ts'
 import { outputFile } from '../output-file.ts'
 
@@ -42,6 +42,20 @@ export function registerEval(program: Command): void {
     .action((first: string, second: string, { json }: Options) => {
       const found = askEvaluators(['frechet', ...toFile(json), '--', first, second], FrechetReport)
       stdout.write(`${frechet(found)}\n`)
+    })
+
+  evaluation
+    .command('dpg <questions> <answers>')
+    .description(
+      "DPG-Bench from a VQA model's answers (CSV: item_id, image, proposition_id, answer): strict, and as the reference program has it; status 2 where strict refuses",
+    )
+    .option('--json <out>', 'write scores by item and category')
+    .action((questions: string, answers: string, { json }: Options) => {
+      const found = askEvaluators(['dpg', ...toFile(json), '--', questions, answers], DpgReport)
+      stdout.write(`${dpg(found)}\n`)
+      for (const [mode, reason] of Object.entries(found.refused))
+        stderr.write(`limbeck: ${mode} refused: ${reason}\n`)
+      if (Object.keys(found.refused).length > 0) process.exitCode = 2
     })
 
   evaluation
@@ -120,4 +134,23 @@ function published(): string {
     `\npublished (${sources}) under protocols of their own; not comparable with results of this project`,
     ...notes,
   ].join('\n')
+}
+
+function dpg({ strict, compat }: DpgReport): string {
+  const modes = [strict, compat].filter((mode) => mode !== undefined)
+  const categories = [...new Set(modes.flatMap((mode) => Object.keys(mode.categories)))].sort()
+  const percent = (value: number | undefined): Cell => (value === undefined ? null : (100 * value).toFixed(1))
+  const rows = modes.map((mode): Cell[] => [
+    mode.scorer,
+    percent(mode.score),
+    interval(mode.interval, (value) => (100 * value).toFixed(1)),
+    mode.prompts,
+    mode.images,
+    ...categories.map((category) => percent(mode.categories[category]?.score)),
+  ])
+  const header = ['rules', 'DPG', '95 % interval', 'prompts', 'images', ...categories]
+  const dropped = modes.flatMap((mode) =>
+    mode.dropped.map(({ item_id, reason }) => `note: ${mode.scorer} leaves out ${item_id}: ${reason}`),
+  )
+  return [table(header, rows, ['DPG', ...categories]), ...dropped].join('\n')
 }

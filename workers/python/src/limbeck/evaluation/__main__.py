@@ -68,6 +68,22 @@ def frechet(arguments: argparse.Namespace) -> dict[str, Any]:
         raise Unusable(f"{arguments.first.name} and {arguments.second.name}: {error}") from error
 
 
+def dpg(arguments: argparse.Namespace) -> dict[str, Any]:
+    from limbeck.evaluation.dpg import score_compat, score_strict
+    from limbeck.evaluation.lines import InputError
+
+    found: dict[str, Any] = {}
+    refusals: dict[str, str] = {}
+    for mode, score in (("strict", score_strict), ("compat", score_compat)):
+        try:
+            found[mode] = score(arguments.questions, arguments.answers).to_json()
+        except InputError as error:
+            refusals[mode] = str(error)
+    if not found:
+        raise Unusable(refusals["strict"])
+    return found | {"refused": refusals}
+
+
 def paired(arguments: argparse.Namespace) -> dict[str, Any]:
     from pydantic import TypeAdapter, ValidationError
 
@@ -133,6 +149,10 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("first", type=Path)
     one.add_argument("second", type=Path)
     one.add_argument("--json", type=Path)
+    one = commands.add_parser("dpg", allow_abbrev=False)
+    one.add_argument("questions", type=Path)
+    one.add_argument("answers", type=Path)
+    one.add_argument("--json", type=Path)
     one = commands.add_parser("paired")
     one.add_argument("first", type=Path)
     one.add_argument("second", type=Path)
@@ -144,7 +164,7 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-COMMANDS = {"geneval": geneval, "frechet": frechet, "paired": paired}
+COMMANDS = {"geneval": geneval, "frechet": frechet, "dpg": dpg, "paired": paired}
 
 
 def main(argv: list[str]) -> int:
