@@ -120,6 +120,10 @@ def test_packages_agree_with_torch_at_every_time_of_the_grid(exported: tuple[Pat
         assert package["conversion"]["package_bytes"] == result.metrics[f"{key}_bytes"]
         assert package["parity"]["psnr_db"] == result.metrics[f"{key}_psnr_db"]
         assert package["findings"] == []
+        assert package["cost"]["macs"] == result.metrics[f"{key}_macs"] > 0
+        assert {one["label"] for one in package["cost"]["latency"]} == {
+            "estimate, good to a factor of about two"
+        }
         assert len(package["parity"]["worst_ops"]) == 10
     assert result.metrics["findings"] == 0
     assert len(report["packages"]["unet"]["parity"]["per_case"]) == 2 * 2

@@ -25,6 +25,7 @@ from limbeck.data.features import FeatureSet
 from limbeck.data.randomness import normal
 from limbeck.export.checks import check_program
 from limbeck.export.convert import ConversionReport, convert, describe
+from limbeck.export.device_cost import cost_report
 from limbeck.export.int8 import quantize
 from limbeck.export.loop import compare_loops
 from limbeck.export.mil_interpreter import load
@@ -89,7 +90,9 @@ class Exporter:
             # Minutes at most, and a pure function of the inputs: another attempt starts over.
             raise StopRequested
         parity: ParityReport = verify(path, part.module, part.cases, worst_ops=self.spec.worst_operations)
-        findings = check_program(read_program(path), self.spec.minimum_target)
+        program = read_program(path)
+        findings = check_program(program, self.spec.minimum_target)
+        cost = cost_report(program)
         for finding in findings:
             self.ctx.warn(f"{path.name}: {finding.operation or finding.rule}: {finding.message}")
         print(f"{path.name}: {parity.psnr_db:.1f} dB, {written.package_bytes} bytes", flush=True)
@@ -99,12 +102,15 @@ class Exporter:
             "conversion": asdict(written),
             "parity": parity.as_json(),
             "findings": [finding.as_json() for finding in findings],
+            "cost": cost,
             **more,
         }
         key = name.replace("-", "_")
         self.metrics[f"{key}_psnr_db"] = parity.psnr_db
         self.metrics[f"{key}_max_abs_error"] = parity.max_abs_error
         self.metrics[f"{key}_bytes"] = float(written.package_bytes)
+        self.metrics[f"{key}_macs"] = float(cost["macs"])
+        self.metrics[f"{key}_activation_peak_bytes"] = float(cost["activation_peak_bytes"])
         self.metrics["findings"] = self.metrics.get("findings", 0.0) + len(findings)
 
 
