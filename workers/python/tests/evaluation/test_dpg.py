@@ -2,6 +2,7 @@
 
 import csv
 import random
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,26 @@ def test_compat_drops_what_fails_and_says_so(tmp_path: Path) -> None:
         score_compat(questions(tmp_path, *rows), answers(tmp_path, *image("d", 0, "yes")))
 
 
+def test_compat_looks_no_further_than_the_first_parent_that_is_zero(tmp_path: Path) -> None:
+    """A missing parent fails an item where the program reaches it, in any of its images."""
+    path = questions(tmp_path, entity("a", 1), entity("a", 2, "1,7"), entity("b", 1))
+    others = image("b", 0, "yes")
+    skipped = score_compat(path, answers(tmp_path, *image("a", 0, "no", "yes"), *others))
+    assert figures(skipped) == {"a": [0.0], "b": [1.0]} and not skipped.dropped
+    given = [*image("a", 0, "no", "yes"), *image("a", 1, "yes", "yes")]
+    reached = score_compat(path, answers(tmp_path, *given, *others))
+    assert figures(reached) == {"b": [1.0]}
+    assert reached.dropped == {"a": "question 2 depends on 7, which is missing"}
+
+
+def test_a_chain_may_be_longer_than_the_recursion_limit(tmp_path: Path) -> None:
+    count = sys.getrecursionlimit() + 1
+    rows = [entity("a", number, str(number - 1)) for number in range(count, 0, -1)]
+    path = questions(tmp_path, *rows, dummy=False)
+    assert score_strict(path, answers(tmp_path, *image("a", 0, *["yes"] * count))).score == 1
+    assert score_strict(path, answers(tmp_path, *image("a", 0, "no", *["yes"] * (count - 1)))).score == 0
+
+
 @pytest.mark.parametrize(("text", "compat"), [("yes", 1.0), ("Yes", 0.0), ("yes ", 0.0), ("maybe", 0.0)])
 def test_yes_is_yes_to_the_letter(tmp_path: Path, text: str, compat: float) -> None:
     path, answered = questions(tmp_path, entity("a", 1)), answers(tmp_path, *image("a", 0, text))
@@ -194,7 +215,11 @@ def test_yes_is_yes_to_the_letter(tmp_path: Path, text: str, compat: float) -> N
             image("a", 3, "yes"),
             r"answers.csv, line 2: image 3 of a has no answer to question 2",
         ),
-        ([entity("a", 1), entity("b", 1)], image("a", 0, "yes"), r"answers.csv: item b has no answer"),
+        (
+            [entity("a", 1), entity("b", 1)],
+            image("a", 0, "yes"),
+            r"answers.csv: item b has no answer; it is questioned from line 3",
+        ),
     ],
 )
 def test_strict_refuses_with_line_and_reason(
@@ -219,6 +244,7 @@ def test_strict_refuses_with_line_and_reason(
             "item_id,image,proposition_id,answer\na,0,1,yes\na,x,1,yes\n",
             "line 3: image is 'x'; allowed: a whole",
         ),
+        (f"item_id,image,proposition_id,answer\na,{'9' * 5000},1,yes\n", "line 2: image is '9+'; allowed: a"),
         ("item_id,image,proposition_id,answer\na,0,0,yes\n", "line 2: proposition_id is '0'; .* from 1"),
         ('item_id,image,proposition_id,answer\na,0,1,"yes\n', "line 2: not CSV: unexpected end of data"),
     ],
@@ -238,6 +264,14 @@ def test_questions_that_are_no_table(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes(b"item_id,\xe9\n")
     with pytest.raises(InputError, match=r"latin.csv, line 1: not UTF-8"):
         read_questions(tmp_path / "latin.csv")
+
+
+def test_compat_does_not_read_the_row_that_it_ignores_and_empty_lines_are_none(tmp_path: Path) -> None:
+    path = questions(tmp_path, entity("a", 1))
+    path.write_text(path.read_text().replace("dummy,text,,1,0", "dummy,text,,one,-") + "\n\n")
+    assert score_compat(path, answers(tmp_path, *image("a", 0, "yes"))).score == 1
+    with pytest.raises(InputError, match="line 2: dependency is '-'"):
+        score_strict(path, answers(tmp_path, *image("a", 0, "yes")))
 
 
 def test_a_text_over_several_lines_and_columns_in_another_order_are_read(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -119,13 +120,16 @@ class DpgScore:
         }
 
 
-def read_questions(path: Path) -> list[Question]:
+def read_questions(path: Path, *, ignore_first: bool = False) -> list[Question]:
     """
+    Args:
+        ignore_first: leave the first row out unread, as the program does.
+
     Raises:
         InputError: no such file, other columns, an id that is no whole number; names the line.
     """
     questions: list[Question] = []
-    for line, row in _rows(path, QUESTION_COLUMNS):
+    for line, row in islice(_rows(path, QUESTION_COLUMNS), int(ignore_first), None):
         parents = [
             _whole(path, line, "dependency", part.strip(), ROOT) for part in row["dependency"].split(",")
         ]
@@ -193,7 +197,7 @@ def score_compat(questions_path: Path, answers_path: Path) -> DpgScore:
     """
     blocks: dict[str, dict[int, Question]] = {}
     previous: str | None = None
-    for question in read_questions(questions_path)[1:]:
+    for question in read_questions(questions_path, ignore_first=True):
         if question.item != previous:
             blocks[question.item] = {}
         blocks[question.item][question.proposition] = question
@@ -207,19 +211,19 @@ def score_compat(questions_path: Path, answers_path: Path) -> DpgScore:
     broad, detailed = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
     for item_id, images in by_item.items():
         questions = blocks.get(item_id)
-        problem = "no such prompt" if questions is None else _problem(questions, images)
-        if questions is None or problem:
-            dropped[item_id] = problem
+        if questions is None:
+            dropped[item_id] = "no such prompt"
             continue
         scores: list[float] = []
         raw: dict[int, float] = {}
-        for image in sorted(images):
-            raw = {proposition: float(images[image][proposition] == "yes") for proposition in questions}
-            counted = dict(raw)
-            for proposition, question in questions.items():
-                if any(counted[parent] == 0 for parent in question.parents):
-                    counted[proposition] = 0.0
-            scores.append(sum(counted.values()) / len(counted))
+        try:
+            for image in sorted(images):
+                raw = _raw(questions, image, images[image])
+                counted = _zeroed_once(questions, raw)
+                scores.append(sum(counted.values()) / len(counted))
+        except _Dropped as reason:
+            dropped[item_id] = str(reason)
+            continue
         for proposition, question in questions.items():
             category = question.tuple.split("(")[0].strip()
             detailed[category].append(raw[proposition])
@@ -234,17 +238,28 @@ def _first(dropped: Mapping[str, str]) -> str:
     return next((f"{item}: {reason}" for item, reason in dropped.items()), "there is no answer")
 
 
-def _problem(questions: Mapping[int, Question], images: Mapping[int, Mapping[int, str]]) -> str:
-    """Why the program would fail on an item; empty where it would not."""
-    for question in questions.values():
+class _Dropped(Exception):
+    """What the program fails on, for one item."""
+
+
+def _raw(questions: Mapping[int, Question], image: int, answers: Mapping[int, str]) -> dict[int, float]:
+    for proposition in questions:
+        if proposition not in answers:
+            raise _Dropped(f"image {image} has no answer to question {proposition}")
+    return {proposition: float(answers[proposition] == "yes") for proposition in questions}
+
+
+def _zeroed_once(questions: Mapping[int, Question], raw: Mapping[int, float]) -> dict[int, float]:
+    """In the order of the rows; of a question's parents none is looked at behind the first that is zero."""
+    counted = dict(raw)
+    for proposition, question in questions.items():
         for parent in question.parents:
             if parent not in questions:
-                return f"question {question.proposition} depends on {parent}, which is missing"
-    for image, answers in sorted(images.items()):
-        for proposition in questions:
-            if proposition not in answers:
-                return f"image {image} has no answer to question {proposition}"
-    return ""
+                raise _Dropped(f"question {proposition} depends on {parent}, which is missing")
+            if counted[parent] == 0:
+                counted[proposition] = 0.0
+                break
+    return counted
 
 
 def _checked_questions(path: Path, questions: Sequence[Question]) -> dict[str, dict[int, Question]]:
@@ -325,7 +340,8 @@ def _checked_answers(
         of_image[answer.proposition] = answer
     for item, images in given.items():
         if not images:
-            raise InputError(path, None, f"item {item} has no answer")
+            asked = next(iter(items[item].values())).line
+            raise InputError(path, None, f"item {item} has no answer; it is questioned from line {asked} on")
         for image, of_image in images.items():
             missing = [proposition for proposition in items[item] if proposition not in of_image]
             if missing:
@@ -339,14 +355,16 @@ def _checked_answers(
 def _zeroed(questions: Mapping[int, Question], right: Mapping[int, bool]) -> dict[int, float]:
     """1 where a question and all that it depends on, at any distance, were answered with yes."""
     counted: dict[int, float] = {}
-
-    def value(proposition: int) -> float:
-        if proposition not in counted:
-            parents = [value(parent) for parent in questions[proposition].parents]
-            counted[proposition] = float(right[proposition] and all(parents))
-        return counted[proposition]
-
-    return {proposition: value(proposition) for proposition in questions}
+    open_ones = list(questions)
+    while open_ones:  # A stack of its own: a chain may be longer than Python's recursion limit.
+        proposition = open_ones.pop()
+        parents = questions[proposition].parents
+        waiting = [parent for parent in parents if parent not in counted]
+        if waiting:
+            open_ones += [proposition, *waiting]
+        else:
+            counted[proposition] = float(right[proposition] and all(counted[parent] for parent in parents))
+    return counted
 
 
 def _result(
@@ -388,6 +406,9 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, s
                 )
             line = reader.line_num + 1
             for cells in reader:
+                if not cells:  # an empty line is no row, here and there
+                    line = reader.line_num + 1
+                    continue
                 if len(cells) != len(header):
                     raise InputError(path, line, f"{len(cells)} cells; the header has {len(header)}")
                 yield line, dict(zip(header, cells, strict=True))
@@ -401,6 +422,6 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, s
 
 
 def _whole(path: Path, line: int, column: str, text: str, least: int) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < least or len(text) > 9:
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) < least:
         raise InputError(path, line, f"{column} is {text!r}; allowed: a whole number from {least}")
     return int(text)
