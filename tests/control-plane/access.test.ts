@@ -7,7 +7,7 @@ import { registration } from './support/worker.ts'
 const RUN = 'run_01k00000000000000000000000'
 const STAGE = 'stg_01k00000000000000000000000'
 const DIGEST = 'a'.repeat(64)
-const SCOPES = ['viewer', 'submitter', 'promoter', 'admin', 'worker'] as const
+const SCOPES = ['viewer', 'submitter', 'promoter', 'admin', 'worker', 'device'] as const
 type Needs = (typeof SCOPES)[number] | 'any' | null
 
 /** Who may call what: this table is the specification, the code is compared with it. */
@@ -35,6 +35,12 @@ const OPERATIONS: [method: 'GET' | 'POST' | 'DELETE', path: string, needs: Needs
   ['GET', '/v1/recipes', 'viewer'],
   ['GET', '/v1/recipes/tiny-shapes', 'viewer', '/v1/recipes/{name}'],
   ['GET', '/v1/evaluations', 'viewer'],
+  ['GET', '/v1/evaluations/published', 'viewer'],
+  ['POST', '/v1/measurements', 'device'],
+  ['GET', '/v1/measurements', 'viewer'],
+  ['GET', '/v1/preferences', 'viewer'],
+  ['GET', '/v1/preferences/next', 'viewer'],
+  ['POST', '/v1/preferences/votes', 'viewer'],
   ['GET', '/v1/models', 'viewer'],
   ['GET', '/v1/models/mdl_01k00000000000000000000000', 'viewer', '/v1/models/{id}'],
   ['POST', '/v1/promotions', 'promoter'],
@@ -72,7 +78,8 @@ const OPERATIONS: [method: 'GET' | 'POST' | 'DELETE', path: string, needs: Needs
 
 const allowed = (needs: Needs, scope: (typeof SCOPES)[number]): boolean => {
   if (needs === null || needs === 'any') return true
-  if (needs === 'worker' || scope === 'worker') return needs === scope
+  const alone = ['worker', 'device']
+  if (alone.includes(needs) || alone.includes(scope)) return needs === scope
   return SCOPES.indexOf(scope) >= SCOPES.indexOf(needs)
 }
 

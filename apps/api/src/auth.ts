@@ -21,12 +21,19 @@ declare module 'fastify' {
   }
 }
 
-/** A scope includes those before it in the contract's list, except `worker`, which stands alone. */
+/** Of machines: neither includes another scope nor is included in one. */
+const ALONE: readonly Scope[] = ['worker', 'device']
+
+/** A scope includes those before it in the contract's list, except those that stand alone. */
 export function hasScope(scopes: readonly Scope[], wanted: Scope): boolean {
-  if (wanted === 'worker') return scopes.includes('worker')
+  if (ALONE.includes(wanted)) return scopes.includes(wanted)
   const rank = Scope.options.indexOf(wanted)
-  return scopes.some((scope) => scope !== 'worker' && Scope.options.indexOf(scope) >= rank)
+  return scopes.some((scope) => !ALONE.includes(scope) && Scope.options.indexOf(scope) >= rank)
 }
+
+/** The token of a request that passed {@link requireScope}; null where a cookie came instead. */
+export const bearerOf = (request: FastifyRequest): string | null =>
+  request.headers.authorization === undefined ? null : secretOf(request)
 
 function secretOf(request: FastifyRequest): string | null {
   const header = request.headers.authorization

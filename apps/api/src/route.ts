@@ -31,7 +31,11 @@ export function route<S extends FastifySchema & Described>(
   { bodyLimit, limit = scope === 'worker' ? 'worker' : 'default' }: RouteOptions = {},
 ) {
   const security =
-    scope === null ? [] : scope === 'worker' ? [{ token: [] }] : [{ token: [] }, { session: [] }]
+    scope === null
+      ? []
+      : scope === 'worker' || scope === 'device'
+        ? [{ token: [] }]
+        : [{ token: [] }, { session: [] }]
   const hooks: onRequestHookHandler[] = scope === null ? [] : [requireScope(context, scope)]
   return {
     onRequest: hooks,

@@ -2,14 +2,16 @@ import { z } from 'zod'
 import { Name, Timestamp } from './common.ts'
 import { RunId, StageId, TokenId } from './ids.ts'
 
-/** A scope includes those before it in this list, except `worker`, which stands alone. */
-export const Scope = z.enum(['viewer', 'submitter', 'promoter', 'admin', 'worker']).meta({ id: 'Scope' })
+/** A scope includes those before it in this list, except `worker` and `device`, which stand alone. */
+export const Scope = z
+  .enum(['viewer', 'submitter', 'promoter', 'admin', 'worker', 'device'])
+  .meta({ id: 'Scope' })
 export type Scope = z.infer<typeof Scope>
 
 export const TokenCreate = z
   .strictObject({
     name: z.string().min(1).max(120),
-    scopes: z.array(Scope).min(1).max(5),
+    scopes: z.array(Scope).min(1).max(6),
     project: Name.default('default'),
     expires_days: z.int().min(1).max(3650).nullable().default(null),
   })

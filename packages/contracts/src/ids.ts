@@ -22,6 +22,8 @@ export const ModelVersionId = id('mdl')
 export const PromotionId = id('prm')
 export const TokenId = id('tok')
 export const ClaimId = id('clm')
+export const MeasurementId = id('msr')
+export const VoteId = id('vot')
 
 export type RunId = z.infer<typeof RunId>
 export type StageId = z.infer<typeof StageId>
@@ -32,3 +34,5 @@ export type ModelVersionId = z.infer<typeof ModelVersionId>
 export type PromotionId = z.infer<typeof PromotionId>
 export type TokenId = z.infer<typeof TokenId>
 export type ClaimId = z.infer<typeof ClaimId>
+export type MeasurementId = z.infer<typeof MeasurementId>
+export type VoteId = z.infer<typeof VoteId>

@@ -25,6 +25,7 @@ export const PROBLEMS = {
   lease_lost: [409, 'Another attempt owns the stage, or the lease has ended'],
   output_conflict: [409, 'This attempt has completed with another output'],
   conflict: [409, 'The state does not allow this'],
+  bad_signature: [422, 'The signature does not fit the record'],
   gates_failed: [409, 'Gates failed or were not measured'],
   rate_limited: [429, 'Too many requests'],
   unavailable: [503, 'A server that this needs does not answer'],

@@ -1,7 +1,19 @@
 /** Crockford's base 32 without i, l, o, u, lower case: sorts like the number it writes. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
-export const ID_PREFIXES = ['run', 'stg', 'wrk', 'upl', 'evl', 'mdl', 'prm', 'tok', 'clm'] as const
+export const ID_PREFIXES = [
+  'run',
+  'stg',
+  'wrk',
+  'upl',
+  'evl',
+  'mdl',
+  'prm',
+  'tok',
+  'clm',
+  'msr',
+  'vot',
+] as const
 export type IdPrefix = (typeof ID_PREFIXES)[number]
 
 /**

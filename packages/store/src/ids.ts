@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto'
 import type {
   ClaimId,
   EvaluationId,
+  MeasurementId,
   ModelVersionId,
   PromotionId,
   RunId,
   StageId,
   TokenId,
   UploadId,
+  VoteId,
   WorkerId,
 } from '@limbeck/contracts'
 import { makeId } from '@limbeck/core'
@@ -22,6 +24,8 @@ interface Ids {
   prm: PromotionId
   tok: TokenId
   clm: ClaimId
+  msr: MeasurementId
+  vot: VoteId
 }
 
 /** A fresh id: the edge at which time and randomness enter. */

@@ -47,7 +47,7 @@ export interface Plane {
   addApi(): Promise<Api>
 }
 
-const SCOPES: readonly Scope[] = ['viewer', 'submitter', 'promoter', 'admin', 'worker']
+const SCOPES: readonly Scope[] = ['viewer', 'submitter', 'promoter', 'admin', 'worker', 'device']
 
 function migrationsVersion(): string {
   const folder = join(repositoryRoot, 'prisma/migrations')

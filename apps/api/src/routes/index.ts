@@ -7,6 +7,7 @@ import { metricRoutes } from './metrics.ts'
 import { modelRoutes } from './models.ts'
 import { promotionRoutes } from './promotions.ts'
 import { recipeRoutes } from './recipes.ts'
+import { recordRoutes } from './records.ts'
 import { runRoutes } from './runs.ts'
 import { sessionRoutes } from './sessions.ts'
 import { stageRoutes } from './stages.ts'
@@ -30,6 +31,7 @@ const GROUPS = [
   recipeRoutes,
   modelRoutes,
   promotionRoutes,
+  recordRoutes,
   workerRoutes,
   tokenRoutes,
   sessionRoutes,
