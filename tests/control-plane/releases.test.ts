@@ -1,3 +1,4 @@
+import { measurementSignature } from '@limbeck/store'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Plane, showLogOnFailure, startPlane } from './support/plane.ts'
 import { ended, runUntil, submit } from './support/runs.ts'
@@ -143,5 +144,41 @@ describe('promotion', () => {
     })
     expect((await user().must('GET', `/v1/models/${model.id}`)).aliases).toEqual(['mobile-canary'])
     expect((await user().must('GET', `/v1/evaluations?run=${run.id}`)).evaluations).toEqual([])
+  })
+})
+
+describe('measurements', () => {
+  it('enter signed by a device, and are told apart from estimates', async () => {
+    const made = { name: 'phone 1', scopes: ['device'] }
+    const { token } = await plane.as('admin').must('POST', '/v1/tokens', made)
+    const phone = plane.withToken(token)
+    const body = {
+      program_sha256: 'c'.repeat(64),
+      package: 'unet-6bit',
+      device: 'iPhone 16 Pro Max',
+      os: 'iOS 18.2',
+      compute_units: 'cpuAndNeuralEngine',
+      warm_up: 5,
+      runs: 50,
+      median_ms: 274,
+      p10_ms: 270.5,
+      p90_ms: 280,
+      peak_memory_bytes: 1_200_000_000,
+      measured_at: '2026-11-27T08:00:00.000Z',
+    } as const
+    const signature = measurementSignature(token, body)
+    const sent = await phone.post('/v1/measurements', { ...body, signature })
+    expect(sent).toMatchObject({ status: 201, body: { ...body, kind: 'measured', token: 'phone 1' } })
+    expect(await phone.post('/v1/measurements', { ...body, median_ms: 271, signature })).toMatchObject({
+      status: 422,
+      body: { code: 'bad_signature' },
+    })
+    expect(await phone.post('/v1/measurements', { ...body, p10_ms: 275, signature })).toMatchObject({
+      status: 422,
+      body: { code: 'invalid_request', errors: [{ path: expect.stringContaining('median_ms') }] },
+    })
+    const listed = await user().must('GET', `/v1/measurements?program_sha256=${body.program_sha256}`)
+    expect(listed.measurements).toEqual([sent.body])
+    expect((await phone.get('/v1/measurements')).status).toBe(403)
   })
 })

@@ -324,6 +324,7 @@ export const ExportCoremlSpec = z
     palettes: z
       .array(z.union([z.literal(8), z.literal(6), z.literal(4)]))
       .max(3)
+      .refine((widths) => new Set(widths).size === widths.length, 'names a width twice')
       .default([])
       .describe('bits of k-means palettes; for each, a package of the UNet of its own beside the fp16 one'),
     int8: z

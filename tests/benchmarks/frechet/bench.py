@@ -38,13 +38,22 @@ SAMPLES = 10_000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     parser.add_argument("--repeats", type=int, default=5, help="of each side (5)")
     arguments = parser.parse_args()
-    if os.environ.get("OMP_NUM_THREADS") != "1":  # read by the BLAS when numpy is imported
+    if (
+        os.environ.get("OMP_NUM_THREADS") != "1"
+    ):  # read by the BLAS when numpy is imported
         parser.error("OMP_NUM_THREADS must be 1: the sides are compared on one thread")
-    about = {"cpu": cpu(), "threads": 1, "numpy": np.__version__, "scipy": scipy.__version__}
+    about = {
+        "cpu": cpu(),
+        "threads": 1,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+    }
     print(", ".join(f"{name} {value}" for name, value in about.items()))
     first, second = features(1, SAMPLES), features(2, SAMPLES)
     figures = {
@@ -60,7 +69,11 @@ def main() -> None:
 def features(seed: int, samples: int) -> np.ndarray:
     """Rectified and correlated, with variances over four decades: what a pooled layer gives."""
     rng = np.random.Generator(np.random.Philox(seed))
-    shared = np.random.Generator(np.random.Philox(0)).normal(size=(256, WIDTH)).astype(np.float32)
+    shared = (
+        np.random.Generator(np.random.Philox(0))
+        .normal(size=(256, WIDTH))
+        .astype(np.float32)
+    )
     noise = rng.normal(size=(samples, WIDTH)).astype(np.float32)
     latent = rng.normal(size=(samples, 256)).astype(np.float32)
     scale = np.logspace(0, -2, WIDTH, dtype=np.float32)
@@ -71,9 +84,13 @@ def moments(found: np.ndarray) -> FeatureStatistics:
     return replace(FeatureStatistics.from_features(found), features_ND=None)
 
 
-def distances(first: FeatureStatistics, second: FeatureStatistics, repeats: int) -> dict[str, object]:
+def distances(
+    first: FeatureStatistics, second: FeatureStatistics, repeats: int
+) -> dict[str, object]:
     sides: dict[str, Callable[[], float]] = {
-        "ours": lambda: frechet_distance(replace(first), replace(second)),  # copies: factors are kept
+        "ours": lambda: frechet_distance(
+            replace(first), replace(second)
+        ),  # copies: factors are kept
         "sqrtm": lambda: with_trace(first, second, root_trace_sqrtm),
         "eigvals": lambda: with_trace(first, second, root_trace_eigvals),
         **packages(first, second),
@@ -82,13 +99,17 @@ def distances(first: FeatureStatistics, second: FeatureStatistics, repeats: int)
         one, other = Path(folder) / "a.npz", Path(folder) / "b.npz"
         save_statistics(one, first)
         save_statistics(other, second)
-        sides["command"] = lambda: compare(load_statistics(one), load_statistics(other)).frechet_distance
+        sides["command"] = lambda: (
+            compare(load_statistics(one), load_statistics(other)).frechet_distance
+        )
         values, times = alternate(sides, repeats)
     print(", ".join(f"{side} {value:.12g}" for side, value in values.items()))
     found: dict[str, object] = {"values": values}
     for side in sides:
         if side != "ours":
-            found[side] = report(f"{side} over ours, two 2,048-d statistics", times, side, "ours")
+            found[side] = report(
+                f"{side} over ours, two 2,048-d statistics", times, side, "ours"
+            )
     return found
 
 
@@ -110,7 +131,9 @@ def root_trace_eigvals(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.real(np.sqrt(np.linalg.eigvals(one @ other).astype(complex))).sum())
 
 
-def packages(first: FeatureStatistics, second: FeatureStatistics) -> dict[str, Callable[[], float]]:
+def packages(
+    first: FeatureStatistics, second: FeatureStatistics
+) -> dict[str, Callable[[], float]]:
     """The distance of each package that is installed."""
     found: dict[str, Callable[[], float]] = {}
     theirs = (first.mu_D, first.sigma_DD, second.mu_D, second.sigma_DD)
@@ -121,7 +144,9 @@ def packages(first: FeatureStatistics, second: FeatureStatistics) -> dict[str, C
     if fidelity:
         pair = [{"mu": one.mu_D, "sigma": one.sigma_DD} for one in (first, second)]
         found["torch-fidelity"] = lambda: float(
-            fidelity.fid_statistics_to_metric(*pair, False)["frechet_inception_distance"]
+            fidelity.fid_statistics_to_metric(*pair, False)[
+                "frechet_inception_distance"
+            ]
         )
     metrics = imported("torchmetrics.image.fid")
     if metrics:
@@ -151,7 +176,10 @@ def zeros(found: np.ndarray) -> dict[str, object]:
             "sqrtm": with_trace(one, one, root_trace_sqrtm) / trace,
             "eigvals": with_trace(one, one, root_trace_eigvals) / trace,
         }
-        print(f"a set of {samples} from itself, of its trace: {shares[str(samples)]}", flush=True)
+        print(
+            f"a set of {samples} from itself, of its trace: {shares[str(samples)]}",
+            flush=True,
+        )
     return shares
 
 
@@ -165,12 +193,16 @@ def accumulators(found: np.ndarray, repeats: int) -> dict[str, object]:
     sides: dict[str, Callable[[], float]] = {
         "batches of 64": lambda: in_batches(64),
         "batches of 1,000": lambda: in_batches(1000),
-        "numpy.cov": lambda: float(np.trace(np.cov(found, rowvar=False, dtype=np.float64))),
+        "numpy.cov": lambda: float(
+            np.trace(np.cov(found, rowvar=False, dtype=np.float64))
+        ),
     }
     values, times = alternate(sides, repeats)
     figures: dict[str, object] = {"values": values, "samples": SAMPLES}
     for side in ("batches of 64", "batches of 1,000"):
-        figures[side] = report(f"{side} over numpy.cov, {SAMPLES:,} samples", times, side, "numpy.cov")
+        figures[side] = report(
+            f"{side} over numpy.cov, {SAMPLES:,} samples", times, side, "numpy.cov"
+        )
         print(f"  {SAMPLES / statistics.median(times[side]):,.0f} samples a second")
     return figures
 
@@ -178,11 +210,18 @@ def accumulators(found: np.ndarray, repeats: int) -> dict[str, object]:
 def kids(first: np.ndarray, second: np.ndarray, repeats: int) -> dict[str, object]:
     def apart() -> float:
         rng = np.random.Generator(np.random.Philox(0))
-        draws = [[rng.choice(len(one), 1000, replace=False) for one in (first, second)] for _ in range(100)]
+        draws = [
+            [rng.choice(len(one), 1000, replace=False) for one in (first, second)]
+            for _ in range(100)
+        ]
         return float(np.mean([unbiased_mmd2(first[i], second[j]) for i, j in draws]))
 
-    values, times = alternate({"ours": lambda: kernel_distance(first, second).mean, "apart": apart}, repeats)
-    found = report("KID, subsets apart over ours, 5,000 samples each", times, "apart", "ours")
+    values, times = alternate(
+        {"ours": lambda: kernel_distance(first, second).mean, "apart": apart}, repeats
+    )
+    found = report(
+        "KID, subsets apart over ours, 5,000 samples each", times, "apart", "ours"
+    )
     return {"values": values, **found}
 
 
@@ -201,16 +240,27 @@ def alternate(
     return values, times
 
 
-def report(name: str, times: dict[str, list[float]], over: str, under: str) -> dict[str, object]:
+def report(
+    name: str, times: dict[str, list[float]], over: str, under: str
+) -> dict[str, object]:
     ratios = [a / b for a, b in zip(times[over], times[under], strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4)
     medians = {side: statistics.median(times[side]) for side in (over, under)}
     spread = {side: [min(times[side]), max(times[side])] for side in (over, under)}
     shown = ", ".join(
-        f"{side} {medians[side]:.2f} s [{spread[side][0]:.2f}, {spread[side][1]:.2f}]" for side in medians
+        f"{side} {medians[side]:.2f} s [{spread[side][0]:.2f}, {spread[side][1]:.2f}]"
+        for side in medians
     )
-    print(f"{name}: {middle:.3f} [{low:.3f}, {high:.3f}] ({shown}; {len(ratios)} repeats)", flush=True)
-    return {"ratio": middle, "quartiles": [low, high], "median_seconds": medians, "seconds": spread}
+    print(
+        f"{name}: {middle:.3f} [{low:.3f}, {high:.3f}] ({shown}; {len(ratios)} repeats)",
+        flush=True,
+    )
+    return {
+        "ratio": middle,
+        "quartiles": [low, high],
+        "median_seconds": medians,
+        "seconds": spread,
+    }
 
 
 def cpu() -> str:

@@ -22,7 +22,12 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
-from limbeck.contracts.generated import OptimizerConfig, ScalingConfig, TimeConfig, TrainingConfig
+from limbeck.contracts.generated import (
+    OptimizerConfig,
+    ScalingConfig,
+    TimeConfig,
+    TrainingConfig,
+)
 from limbeck.data.features import FeatureBatch
 from limbeck.data.randomness import normal
 from limbeck.models.cost import build
@@ -41,7 +46,9 @@ BATCH = 32
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     parser.add_argument("--repeats", type=int, default=20, help="of each side (20)")
     arguments = parser.parse_args()
@@ -61,25 +68,43 @@ def kd_step(repeats: int) -> dict[str, object]:
     teacher = FrozenTeacher.load(ROOT / "snapshots" / "tiny-sd3")
     student = load_preset("tiny-unet").model
     unet = EfficientUNet(student)  # type: ignore[arg-type]
-    width, last = teacher.config.heads * teacher.config.head_width, teacher.config.layers - 1
+    width, last = (
+        teacher.config.heads * teacher.config.head_width,
+        teacher.config.layers - 1,
+    )
     optimizer = OptimizerConfig(kind="muon", learning_rate=1e-3)
     training = TrainingConfig(steps=10**6, batch_size=BATCH, optimizer=optimizer)
-    projector = FeatureProjector(student.stages[0].channels, width, teacher.config.patch)
+    projector = FeatureProjector(
+        student.stages[0].channels, width, teacher.config.patch
+    )
     distillation = Distillation(
-        student=UnetDenoiser(unet), projector=projector, teacher=teacher, output=True, training=training
+        student=UnetDenoiser(unet),
+        projector=projector,
+        teacher=teacher,
+        output=True,
+        training=training,
     )
     modules = {"student": distillation.student, "projector": projector}
     learner = Learner("student", modules, optimizer, training.steps, training.ema_decay)
     time_config = TimeConfig()
     scaling = LossScaling(
-        ScalingConfig(), {"output": 1.0, "feature": 1.0}, probability_edges(time_config, 32), 1.0
+        ScalingConfig(),
+        {"output": 1.0, "feature": 1.0},
+        probability_edges(time_config, 32),
+        1.0,
     )
-    shape = (teacher.config.latent_channels, teacher.config.latent_size, teacher.config.latent_size)
+    shape = (
+        teacher.config.latent_channels,
+        teacher.config.latent_size,
+        teacher.config.latent_size,
+    )
     x, target = (normal(0, name, range(BATCH), shape) for name in ("x", "target"))
     t = torch.linspace(0.02, 0.98, BATCH)
     own = batch(x, 6, student.context_width, student.context_width)
     theirs = batch(x, 6, teacher.config.joint_width, teacher.config.pooled_width)
-    answer, features = teacher.forward_with_features(x, t, theirs.text_BND, theirs.pooled_BP, [last])
+    answer, features = teacher.forward_with_features(
+        x, t, theirs.text_BND, theirs.pooled_BP, [last]
+    )
     count = 0
 
     def update(task, terms) -> None:
@@ -94,7 +119,9 @@ def kd_step(repeats: int) -> dict[str, object]:
 
     def teacher_alone() -> None:
         with torch.no_grad():
-            teacher.forward_with_features(x, t, theirs.text_BND, theirs.pooled_BP, [last])
+            teacher.forward_with_features(
+                x, t, theirs.text_BND, theirs.pooled_BP, [last]
+            )
 
     def student_alone() -> None:
         velocity, inner = unet.forward_with_features(
@@ -117,14 +144,21 @@ def kd_step(repeats: int) -> dict[str, object]:
 
 def unets(repeats: int) -> dict[str, object]:
     presets = [
-        measured_at(load_preset(name), latent_size=32, text_tokens=77) for name in ("snapgen-1024", "sdxl")
+        measured_at(load_preset(name), latent_size=32, text_tokens=77)
+        for name in ("snapgen-1024", "sdxl")
     ]
     built = [build(preset) for preset in presets]
     sizes = [parameters(model) for model, _ in built]
     times = alternate([forward for _, forward in built], repeats)
-    print(f"UNets of {sizes[0]:,} and {sizes[1]:,} parameters ({sizes[1] / sizes[0]:.1f} x fewer)")
+    print(
+        f"UNets of {sizes[0]:,} and {sizes[1]:,} parameters ({sizes[1] / sizes[0]:.1f} x fewer)"
+    )
     ratios = [theirs / ours for ours, theirs in zip(*times, strict=True)]
-    return report("SDXL's UNet over ours, latent 32 x 32", {"ours": times[0], "sdxl": times[1]}, ratios)
+    return report(
+        "SDXL's UNet over ours, latent 32 x 32",
+        {"ours": times[0], "sdxl": times[1]},
+        ratios,
+    )
 
 
 def decoders(repeats: int) -> dict[str, object]:
@@ -142,11 +176,15 @@ def decoders(repeats: int) -> dict[str, object]:
     z = normal(0, "z", [0], (16, 32, 32))
     times = alternate([lambda: ours(z), lambda: theirs(z)], repeats)
     sizes = parameters(ours), parameters(theirs)
-    print(f"decoders of {sizes[0]:,} and {sizes[1]:,} parameters ({sizes[1] / sizes[0]:.1f} x fewer)")
+    print(
+        f"decoders of {sizes[0]:,} and {sizes[1]:,} parameters ({sizes[1] / sizes[0]:.1f} x fewer)"
+    )
     ratios = [b / a for a, b in zip(*times, strict=True)]
-    return report("SD3's decoder over ours, to 256 px", {"ours": times[0], "sd3": times[1]}, ratios) | {
-        "parameters": sizes
-    }
+    return report(
+        "SD3's decoder over ours, to 256 px",
+        {"ours": times[0], "sd3": times[1]},
+        ratios,
+    ) | {"parameters": sizes}
 
 
 def batch(latent: torch.Tensor, tokens: int, width: int, pooled: int) -> FeatureBatch:
@@ -174,12 +212,24 @@ def alternate(sides: list[Callable[[], object]], repeats: int) -> list[list[floa
     return times
 
 
-def report(name: str, times: dict[str, list[float]], ratios: list[float]) -> dict[str, object]:
+def report(
+    name: str, times: dict[str, list[float]], ratios: list[float]
+) -> dict[str, object]:
     low, middle, high = statistics.quantiles(ratios, n=4)
     medians = {side: statistics.median(seconds) for side, seconds in times.items()}
-    shown = ", ".join(f"{side} {1000 * seconds:.0f} ms" for side, seconds in medians.items())
-    print(f"{name}: {middle:.3f} [{low:.3f}, {high:.3f}] ({shown}; {len(ratios)} repeats)", flush=True)
-    return {"ratio": middle, "quartiles": [low, high], "median_seconds": medians, "repeats": len(ratios)}
+    shown = ", ".join(
+        f"{side} {1000 * seconds:.0f} ms" for side, seconds in medians.items()
+    )
+    print(
+        f"{name}: {middle:.3f} [{low:.3f}, {high:.3f}] ({shown}; {len(ratios)} repeats)",
+        flush=True,
+    )
+    return {
+        "ratio": middle,
+        "quartiles": [low, high],
+        "median_seconds": medians,
+        "repeats": len(ratios),
+    }
 
 
 def parameters(module: torch.nn.Module) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 pytest.importorskip("coremltools", reason="coremltools has wheels for Linux x86_64 and macOS arm64 only")
 
@@ -209,6 +210,22 @@ def test_a_budget_that_no_plan_keeps_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StageFailure, match=r"weight_budget_bytes: the weights take \d+ bytes") as caught:
         run(asked)
     assert caught.value.reason == "bad_config"
+
+
+def test_a_package_that_overflows_is_kept_with_its_report_and_passes_no_gate(tmp_path: Path) -> None:
+    asked = context(tmp_path, {"1": [1.0]}, loop_samples=1, worst_operations=1, onnx=False)
+    card = asked.input("decoder") / "ema.safetensors"
+    weights = load_file(card)
+    # Sound in float32 and in the file, but beyond what fp16 holds once it is multiplied.
+    save_file({name: value * 60 if value.ndim > 1 else value for name, value in weights.items()}, card)
+    result = run(asked)
+    assert "decoder_psnr_db" not in result.metrics and "loop_psnr_db" not in result.metrics
+    assert result.metrics["unet_psnr_db"] > 50
+    report = json.loads((tmp_path / "output" / "report.json").read_text())
+    assert report["packages"]["decoder"]["parity"]["psnr_db"] == "-Infinity"
+    assert report["packages"]["decoder"]["parity"]["worst_ops"][0]["drop_db"] == "Infinity"
+    assert (tmp_path / "output" / "decoder.mlpackage").is_dir()
+    assert any("decoder_psnr_db is -inf" in warning for warning in asked.warnings)
 
 
 def test_a_model_without_step_grids_is_refused(tmp_path: Path) -> None:

@@ -820,6 +820,7 @@ class Problem(BaseModel):
         "lease_lost",
         "output_conflict",
         "conflict",
+        "bad_signature",
         "gates_failed",
         "rate_limited",
         "unavailable",

@@ -11,6 +11,7 @@ that is far off or breaks a rule is kept with its report; whether it may be rele
 """
 
 import json
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -84,6 +85,14 @@ class Exporter:
         self.metrics[f"{name}_parameters"] = float(sum(p.numel() for p in part.module.parameters()))
         return path
 
+    def measured(self, metric: str, value: float) -> None:
+        """A figure that may be no number (an overflow makes PSNR minus infinity): it is left out then, and
+        what was not measured passes no gate."""
+        if math.isfinite(value):
+            self.metrics[metric] = value
+        else:
+            self.ctx.warn(f"{metric} is {value}: left out, so that no gate on it passes; report.json has why")
+
     def judge(self, name: str, path: Path, part: Part, written: ConversionReport, **more: object) -> None:
         """Compares a written package with its module and notes everything about it."""
         if self.ctx.stop_requested():
@@ -106,8 +115,8 @@ class Exporter:
             **more,
         }
         key = name.replace("-", "_")
-        self.metrics[f"{key}_psnr_db"] = parity.psnr_db
-        self.metrics[f"{key}_max_abs_error"] = parity.max_abs_error
+        self.measured(f"{key}_psnr_db", parity.psnr_db)
+        self.measured(f"{key}_max_abs_error", parity.max_abs_error)
         self.metrics[f"{key}_bytes"] = float(written.package_bytes)
         self.metrics[f"{key}_macs"] = float(cost["macs"])
         self.metrics[f"{key}_activation_peak_bytes"] = float(cost["activation_peak_bytes"])
@@ -146,7 +155,7 @@ def run(ctx: StageContext) -> StageResult:
     if spec.onnx:
         worst = min((compare_with_onnx(p.module, p.cases) for p in (unet_part, decoder_part)), key=_psnr)
         export.report["onnx"] = finite(asdict(worst))
-        export.metrics["onnx_psnr_db"] = worst.psnr_db
+        export.measured("onnx_psnr_db", worst.psnr_db)
     steps.done()
 
     golden = {"unet": unet_part.golden(source), "decoder": decoder_part.golden(decoder_path)}
@@ -255,7 +264,7 @@ def _loops(
         found = [compare_loops(unet, decoder, step, decode, starts, grid) for grid in grids.values()]
         loops[name] = [one.as_json() for one in found]
         key = name.replace("unet", "loop", 1).replace("-", "_")
-        export.metrics[f"{key}_psnr_db"] = min(one.image.psnr_db for one in found)
+        export.measured(f"{key}_psnr_db", min(one.image.psnr_db for one in found))
     export.report["loops"] = loops
 
 
