@@ -362,6 +362,17 @@ export const ExportCoremlSpec = z
   })
   .meta({ id: 'ExportCoremlSpec' })
 
+/**
+ * Inputs: files (detections.jsonl; first.npz and second.npz; or questions.csv and answers.csv), for geneval optionally
+ * against. Output: report.json.
+ */
+export const ScoreSpec = z
+  .strictObject({
+    kind: z.literal('score'),
+    scorer: z.enum(['geneval', 'frechet', 'dpg']).describe('as `limbeck eval` scores files'),
+  })
+  .meta({ id: 'ScoreSpec' })
+
 /** No worker: the control plane judges the evaluations and registers the model version. */
 export const GatesSpec = z.strictObject({ kind: z.literal('gates') }).meta({ id: 'GatesSpec' })
 
@@ -376,6 +387,7 @@ export const StageSpec = z
     DistillStepsSpec,
     EvaluateSpec,
     ExportCoremlSpec,
+    ScoreSpec,
     GatesSpec,
   ])
   .meta({ id: 'StageSpec' })
@@ -391,6 +403,7 @@ export const StageKind = z.enum([
   'distill_steps',
   'evaluate',
   'export_coreml',
+  'score',
   'gates',
 ])
 export type StageKind = z.infer<typeof StageKind>

@@ -40,5 +40,9 @@ export const STAGE_INPUTS: Record<StageKind, Record<string, InputRule>> = {
     decoder: { required: true, from: ['distill_decoder'], assets: [] },
     features,
   },
+  score: {
+    files: { required: true, from: [], assets: ['dataset'] },
+    against: { required: false, from: [], assets: ['dataset'] },
+  },
   gates: {},
 }

@@ -429,6 +429,18 @@ class EvaluationProtocol(BaseModel):
     scorer: Literal["shapes-detector-v1"] = "shapes-detector-v1"
 
 
+class ScoreSpec(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    kind: Literal["score"] = "score"
+    scorer: Literal["geneval", "frechet", "dpg"]
+    """
+    as `limbeck eval` scores files
+    """
+
+
 class GatesSpec(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -1437,6 +1449,7 @@ class Lease(BaseModel):
         | DistillStepsSpec
         | EvaluateSpec
         | ExportCoremlSpec
+        | ScoreSpec
         | GatesSpec
     )
     inputs: dict[str, Digest]
@@ -1475,6 +1488,7 @@ class WireTypes(BaseModel):
         | DistillStepsSpec
         | EvaluateSpec
         | ExportCoremlSpec
+        | ScoreSpec
         | GatesSpec
     )
     stage_result: StageResult

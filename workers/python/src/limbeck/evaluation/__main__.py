@@ -17,8 +17,11 @@ detections waits for no torch.
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
+
+from limbeck.evaluation import files
 
 LONG = ("images", "items")
 """Keys whose lists have an entry for each image: in the file, not on the screen."""
@@ -48,40 +51,6 @@ def spread(tiles: list[dict[str, object]], count: int) -> list[str]:
                 if prompt not in chosen:
                     chosen.append(prompt)
     return chosen
-
-
-def geneval(arguments: argparse.Namespace) -> dict[str, Any]:
-    from limbeck.evaluation.geneval_file import report, score_file
-
-    against = None if arguments.against is None else score_file(arguments.against)
-    return report(score_file(arguments.file), against)
-
-
-def frechet(arguments: argparse.Namespace) -> dict[str, Any]:
-    from limbeck.evaluation.frechet import compare
-    from limbeck.evaluation.statistics_file import load_statistics
-
-    first, second = load_statistics(arguments.first), load_statistics(arguments.second)
-    try:
-        return compare(first, second).to_json()
-    except ValueError as error:
-        raise Unusable(f"{arguments.first.name} and {arguments.second.name}: {error}") from error
-
-
-def dpg(arguments: argparse.Namespace) -> dict[str, Any]:
-    from limbeck.evaluation.dpg import score_compat, score_strict
-    from limbeck.evaluation.lines import InputError
-
-    found: dict[str, Any] = {}
-    refusals: dict[str, str] = {}
-    for mode, score in (("strict", score_strict), ("compat", score_compat)):
-        try:
-            found[mode] = score(arguments.questions, arguments.answers).to_json()
-        except InputError as error:
-            refusals[mode] = str(error)
-    if not found:
-        raise Unusable(refusals["strict"])
-    return found | {"refused": refusals}
 
 
 def paired(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -164,7 +133,12 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-COMMANDS = {"geneval": geneval, "frechet": frechet, "dpg": dpg, "paired": paired}
+COMMANDS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "geneval": lambda a: files.geneval(a.file, a.against),
+    "frechet": lambda a: files.frechet(a.first, a.second),
+    "dpg": lambda a: files.dpg(a.questions, a.answers),
+    "paired": paired,
+}
 
 
 def main(argv: list[str]) -> int:
