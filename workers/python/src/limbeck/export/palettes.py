@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -156,7 +157,8 @@ def _computed(jobs: list[Any], workers: int) -> Iterator[dict[bytes, tuple[Half,
 def _palettes_of(job: tuple[Path, str, int, int, Path | None]) -> dict[bytes, tuple[Half, Indices]]:
     """Digest of a group and bits -> its palette, for all groups of a weight."""
     source, name, bits, group, cache = job
-    parts = _groups(_constant(source, name).array(), group)
+    constants = _constants(source, source.stat().st_mtime_ns)
+    parts = _groups(constants[name].array(), group)
     keys = [_key(part, bits) for part in parts]
     kept = None if cache is None else cache / f"{hashlib.sha256(b''.join(keys)).hexdigest()}.npz"
     if kept is not None and kept.is_file():
@@ -172,12 +174,11 @@ def _palettes_of(job: tuple[Path, str, int, int, Path | None]) -> dict[bytes, tu
     return dict(zip(keys, found, strict=True))
 
 
-def _constant(source: Path, name: str) -> Constant:
-    for operation in read_program(source).operations:
-        weight = _weight_of(operation.arguments.get("weight", ()))
-        if weight is not None and weight.name == name:
-            return weight
-    raise ValueError(f"{source.name} has no weight {name}")
+@lru_cache(maxsize=1)
+def _constants(source: Path, _changed_ns: int) -> dict[str, Constant]:
+    """Weights by name; read once a process, since reading a program takes longer than fitting a weight."""
+    found = (_weight_of(one.arguments.get("weight", ())) for one in read_program(source).operations)
+    return {weight.name: weight for weight in found if weight is not None}
 
 
 def _groups(array: NDArray[Any], group: int) -> list[Half]:
