@@ -76,13 +76,23 @@ const modelTextWidth = (model: Model): number =>
 
 function trainingIssues(stage: RecipeStage): RecipeIssue[] {
   const training: Training | undefined = 'training' in stage.spec ? stage.spec.training : undefined
-  if (!training || training.micro_batch === 0 || training.batch_size % training.micro_batch === 0) return []
-  return [
-    {
+  if (!training) return []
+  const issues: RecipeIssue[] = []
+  if (training.micro_batch !== 0 && training.batch_size % training.micro_batch !== 0)
+    issues.push({
       path: `${stage.name}.training.micro_batch`,
       message: `${training.micro_batch} does not divide batch_size ${training.batch_size}`,
-    },
-  ]
+    })
+  // A UNet and a transformer repeat blocks; neither kind of decoder does.
+  const { kind } = stage.spec
+  if (kind === 'distill_decoder' || kind === 'pretrain_autoencoder')
+    for (const option of ['compile_blocks', 'activation_checkpointing'] as const)
+      if (training[option])
+        issues.push({
+          path: `${stage.name}.training.${option}`,
+          message: `a ${kind} stage has no repeated blocks; it must be false`,
+        })
+  return issues
 }
 
 /** What a denoiser reads is as wide as what the features hold, and is there at all. */

@@ -97,6 +97,12 @@ describe('a recipe whose stages do not fit is refused before anything runs', () 
       'distill.training.micro_batch',
       /12 does not divide batch_size 32/,
     ],
+    [
+      'blocks to compile where there are none',
+      { 'decoder.training.compile_blocks': true },
+      'decoder.training.compile_blocks',
+      /a distill_decoder stage has no repeated blocks/,
+    ],
   ])('%s', (_, overrides, path, message) => {
     const found = issues(tiny(), overrides)
     expect(found.map((issue) => issue.path)).toContain(path)

@@ -26,7 +26,7 @@ GUIDE = """# Running the packages
 constants.
 
 1. Text: {text}
-2. Start with `x` = standard normal noise of the latent's shape, held in Float32.
+2. Start with `x` = standard normal noise of the latent's shape times the first time of the grid, in Float32.
 3. For each time `t` of the grid, with `next` the following one (0 behind the last):
    * `time_embedding` in Float32 on the CPU, never inside a Float16 graph: for i in 0 ..< {half},
      `w = exp(-ln(10000) * i / {half})`; element i is `cos({scale} * t * w)`, element {half} + i the sine.
