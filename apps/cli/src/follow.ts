@@ -82,15 +82,28 @@ function redraw(output: Output, run: RunView, before: number): number {
   return text.length
 }
 
-/** A line at each change of state, and one for what runs every 15 s. */
-function report(output: Output, run: RunView, printed: Map<string, string>, lastNews: number): number {
-  const tick = Date.now() - lastNews >= 15_000
+/** A line at each change of state, one for what runs every 15 s, and why nothing runs, once a reason. */
+export function report(
+  output: Output,
+  run: RunView,
+  printed: Map<string, string>,
+  lastNews: number,
+  now = Date.now(),
+): number {
+  const tick = now - lastNews >= 15_000
+  // Not at the first look: what was just queued is taken within a second.
+  const idle = tick && lastNews > 0 && run.stages.every(({ state }) => state !== 'running')
   for (const stage of run.stages) {
     const key = `${stage.state} ${stage.epoch}`
     const fresh = printed.get(stage.name) !== key
     printed.set(stage.name, key)
+    if (stage.state === 'queued' && idle) {
+      const why = `${key} ${stage.message}`
+      if (printed.get(`${stage.name} waits`) !== why) output.write(`${stageLine(stage, now)}\n`)
+      printed.set(`${stage.name} waits`, why)
+    }
     if (stage.state === 'blocked' || stage.state === 'queued') continue
-    if (fresh || (tick && stage.state === 'running')) output.write(`${stageLine(stage, Date.now())}\n`)
+    if (fresh || (tick && stage.state === 'running')) output.write(`${stageLine(stage, now)}\n`)
   }
-  return tick ? Date.now() : lastNews
+  return tick ? now : lastNews
 }

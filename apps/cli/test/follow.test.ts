@@ -1,6 +1,6 @@
 import type { StageView } from '@limbeck/contracts'
 import { expect, it } from 'vitest'
-import { stageLine } from '../src/follow.ts'
+import { report, stageLine } from '../src/follow.ts'
 
 const at = '2026-01-01T00:00:00.000Z'
 const stage = (change: object): StageView =>
@@ -56,4 +56,21 @@ it('a failed stage says why', () => {
 
 it('a cached stage says so', () => {
   expect(stageLine(stage({ state: 'succeeded', cached: true }), now)).toBe('distill                  cached')
+})
+
+it('says why nothing runs after a while, once a reason, and nothing of it while something runs', () => {
+  const lines: string[] = []
+  const output = { write: (text: string) => lines.push(text) }
+  const printed = new Map<string, string>()
+  const queued = (message: string, other = 'blocked') =>
+    ({ stages: [stage({ state: 'queued', message }), stage({ name: 'eval', state: other })] }) as never
+  let news = report(output, queued('no worker of class cpu is connected'), printed, 0, now)
+  expect(lines).toEqual([])
+  for (const seconds of [5, 20, 40])
+    news = report(output, queued('no worker of class cpu is connected'), printed, news, now + seconds * 1000)
+  expect(lines).toEqual(['distill                  queued · no worker of class cpu is connected\n'])
+  news = report(output, queued('all workers are busy', 'running'), printed, news, now + 60_000)
+  expect(lines.filter((line) => line.includes('busy'))).toEqual([])
+  report(output, queued('all workers are busy'), printed, news, now + 80_000)
+  expect(lines.at(-1)).toContain('queued · all workers are busy')
 })
