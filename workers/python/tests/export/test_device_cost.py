@@ -3,13 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from limbeck.export.convert import convert
 from limbeck.export.device_cost import DEVICES, cost_report, estimate_latency, program_cost
-from limbeck.export.mil_program import read_program
+from limbeck.export.mil_program import Constant, Operation, Program, ValueType, read_program
 from limbeck.export.palettes import palettize
 from limbeck.models.cost import measure
 from limbeck.models.presets import load_preset
@@ -79,6 +80,48 @@ def test_palettes_are_counted_as_they_are_stored(fp16_unet: Converted, tmp_path:
     assert elements > 2048
     assert smaller.macs == plain.macs and smaller.dense_weight_bytes == plain.dense_weight_bytes
     assert smaller.activation_peak_bytes == plain.activation_peak_bytes
+
+
+def constant(name: str, dtype: str, data: np.ndarray) -> Constant:
+    kind = ValueType(dtype=dtype, shape=data.shape)
+    return Constant(type=kind, data=data, bits=8 * data.itemsize, name=name)
+
+
+def operation(
+    kind: str, name: str, shape: tuple[int, ...], dtype: str = "fp16", **arguments: object
+) -> Operation:
+    given = {key: (value,) for key, value in arguments.items()}
+    return Operation(type=kind, arguments=given, outputs=((name, ValueType(dtype=dtype, shape=shape)),))  # type: ignore[arg-type]
+
+
+def test_what_two_operations_read_is_stored_once_and_expansions_may_follow_one_another() -> None:
+    plain = constant("w", "fp16", np.zeros((8, 8), np.float16))
+    scales = constant("s", "fp16", np.zeros((2, 1), np.float16))
+    table = constant("t", "int8", np.zeros((2, 4), np.int8))
+    indices = constant("i", "uint8", np.zeros((4, 8), np.uint8))
+    whole = constant("f", "fp32", np.zeros((3, 8), np.float32))
+    program = Program(
+        opset="CoreML8",
+        inputs={"x": ValueType(dtype="fp16", shape=(1, 8))},
+        outputs=("e",),
+        operations=(
+            operation("linear", "a", (1, 8), x="x", weight=plain),
+            operation("linear", "b", (1, 8), x="a", weight=plain),
+            operation("constexpr_blockwise_shift_scale", "lut", (2, 4), data=table, scale=scales),
+            operation("constexpr_lut_to_dense", "dense", (4, 8), indices=indices, lut="lut"),
+            operation("linear", "c", (1, 4), x="b", weight="dense"),
+            operation("linear", "d", (1, 4), x="b", weight="dense"),
+            operation("linear", "g", (1, 3), x="b", weight=whole),
+            operation("cast", "e", (1, 3), dtype="int8", x="g"),
+        ),
+    )
+    cost = program_cost(program)
+    palette = 32 + 8 + 4  # indices, quantised table, scales
+    assert cost.weight_bytes == 128 + palette + 96
+    assert cost.dense_weight_bytes == 128 + 2 * 32 + 2 * 24
+    by_name = {one.name: one for one in cost.operations}
+    assert by_name["b"].weight_bytes == 128 and by_name["d"].weight_bytes == palette
+    assert by_name["e"].activation_bytes == 3 * 2 + 3 * 1
 
 
 def test_the_estimate_is_the_larger_bound_and_says_what_it_is(small: Path) -> None:

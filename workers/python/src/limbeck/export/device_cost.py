@@ -113,18 +113,24 @@ def program_cost(program: Program) -> ProgramCost:
     """MACs of convolutions, linear layers, matrix products and attention, from the declared shapes; norms,
     activations and softmax are not counted (paper.md 1.2 counts the same)."""
     kinds = _kinds(program)
-    expanded: dict[str, tuple[int, int]] = {}  # name -> (bytes stored, bytes in fp16)
+    expanded: dict[str, dict[int, int]] = {}  # name -> bytes stored of each constant behind it
     operations: list[OperationCost] = []
-    stored_bytes = dense_bytes = 0
+    # By constant and by expansion: two readers of one weight have it once.
+    stored_bytes: dict[int, int] = {}
+    dense_bytes: dict[int | str, int] = {}
     for operation in program.operations:
-        own = sum(_stored(one) for one in _constants(operation))
+        own = {id(one): one for one in _constants(operation)}
+        behind = {key: _stored(one) for key, one in own.items()}
+        read = [name for name in operation.operands() if name in expanded]
+        for name in read:
+            behind |= expanded[name]
         if operation.type.startswith("constexpr_"):
-            expanded[operation.name] = (own, 2 * operation.outputs[0][1].elements)
+            expanded[operation.name] = behind
             continue
-        read = [expanded[name] for name in operation.operands() if name in expanded]
-        stored = own + sum(bytes_ for bytes_, _ in read)
-        stored_bytes += stored
-        dense_bytes += own + sum(dense for _, dense in read)
+        stored_bytes |= behind
+        dense_bytes |= {key: 2 * one.type.elements for key, one in own.items()}
+        dense_bytes |= {name: 2 * kinds[name].elements for name in read}
+        stored = sum(behind.values())
         values = [kinds[name] for name in set(operation.operands()) - set(expanded)]
         values += [kind for _, kind in operation.outputs]
         operations.append(
@@ -139,8 +145,8 @@ def program_cost(program: Program) -> ProgramCost:
     peak, at = _peak(program, kinds, set(expanded))
     return ProgramCost(
         macs=sum(one.macs for one in operations),
-        weight_bytes=stored_bytes,
-        dense_weight_bytes=dense_bytes,
+        weight_bytes=sum(stored_bytes.values()),
+        dense_weight_bytes=sum(dense_bytes.values()),
         activation_peak_bytes=peak,
         peak_at=at,
         operations=tuple(operations),
@@ -193,7 +199,8 @@ def _stored(constant: Constant) -> int:
 
 
 def _bytes(kind: ValueType) -> int:
-    return kind.elements * {"fp32": 4, "int32": 4, "bool": 1}.get(kind.dtype, 2)
+    widths = {"fp32": 4, "int32": 4, "uint32": 4, "bool": 1, "int8": 1, "uint8": 1}
+    return kind.elements * widths.get(kind.dtype, 2)
 
 
 def _shape(operation: Operation, parameter: str, kinds: Mapping[str, ValueType]) -> tuple[int, ...]:
