@@ -22,13 +22,15 @@ declare module 'fastify' {
 }
 
 /** Of machines: neither includes another scope nor is included in one. */
-const ALONE: readonly Scope[] = ['worker', 'device']
+const ALONE: readonly Wanted[] = ['worker', 'device']
+
+export const standsAlone = (wanted: Wanted): boolean => ALONE.includes(wanted)
 
 /** A scope includes those before it in the contract's list, except those that stand alone. */
 export function hasScope(scopes: readonly Scope[], wanted: Scope): boolean {
-  if (ALONE.includes(wanted)) return scopes.includes(wanted)
+  if (standsAlone(wanted)) return scopes.includes(wanted)
   const rank = Scope.options.indexOf(wanted)
-  return scopes.some((scope) => !ALONE.includes(scope) && Scope.options.indexOf(scope) >= rank)
+  return scopes.some((scope) => !standsAlone(scope) && Scope.options.indexOf(scope) >= rank)
 }
 
 /** The token of a request that passed {@link requireScope}; null where a cookie came instead. */

@@ -1,7 +1,7 @@
 import { Problem } from '@limbeck/contracts'
 import type { FastifySchema, onRequestHookHandler } from 'fastify'
 import type { z } from 'zod'
-import { requireScope, type Wanted } from './auth.ts'
+import { requireScope, standsAlone, type Wanted } from './auth.ts'
 import type { ApiContext } from './context.ts'
 import { RATE_LIMITS } from './rate-limits.ts'
 
@@ -31,11 +31,7 @@ export function route<S extends FastifySchema & Described>(
   { bodyLimit, limit = scope === 'worker' ? 'worker' : 'default' }: RouteOptions = {},
 ) {
   const security =
-    scope === null
-      ? []
-      : scope === 'worker' || scope === 'device'
-        ? [{ token: [] }]
-        : [{ token: [] }, { session: [] }]
+    scope === null ? [] : standsAlone(scope) ? [{ token: [] }] : [{ token: [] }, { session: [] }]
   const hooks: onRequestHookHandler[] = scope === null ? [] : [requireScope(context, scope)]
   return {
     onRequest: hooks,

@@ -75,7 +75,9 @@ export const PreferenceNext = z
 
 export const VoteCreate = z
   .strictObject({
-    evaluations: z.tuple([EvaluationId, EvaluationId]),
+    evaluations: z
+      .tuple([EvaluationId, EvaluationId])
+      .refine(([first, second]) => first !== second, 'names an evaluation twice'),
     place: z.int().min(0).max(100_000),
     choice: z.enum(['left', 'right', 'tie']),
   })

@@ -65,9 +65,9 @@ export function bradleyTerry({ wins, ties }: Tally): Strength[] | null {
 export const swapped = (voter: string, pair: readonly [string, string], place: number): boolean =>
   (bytesOf('side', voter, ...pair, String(place))[0] ?? 0) % 2 === 1
 
-/** A number for a voter's order of pairs: everybody starts somewhere else. */
-export const orderOf = (voter: string, pair: readonly [string, string], place: number): number =>
-  bytesOf('order', voter, ...pair, String(place)).readUInt32BE(0)
+/** Where a voter begins among `total` pictures, to go round from there: everybody starts somewhere else. */
+export const startOf = (voter: string, total: number): number =>
+  bytesOf('start', voter).readUInt32BE(0) % Math.max(1, total)
 
 const bytesOf = (...parts: string[]): Buffer => createHash('sha256').update(JSON.stringify(parts)).digest()
 

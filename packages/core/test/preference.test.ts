@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { bradleyTerry, orderOf, swapped } from '../src/index.ts'
+import { bradleyTerry, startOf, swapped } from '../src/index.ts'
 
 const zero = (size: number): number[][] =>
   Array.from({ length: size }, () => Array.from({ length: size }, () => 0))
@@ -81,5 +81,6 @@ it('gives every voter an order and sides of their own, always the same', () => {
   expect(right).toBeLessThan(250)
   expect(sides('ann')).toEqual(sides('ann'))
   expect(sides('ann')).not.toEqual(sides('bob'))
-  expect(orderOf('ann', pair, 1)).not.toBe(orderOf('bob', pair, 1))
+  expect(startOf('ann', 1000)).not.toBe(startOf('bob', 1000))
+  expect(startOf('ann', 1)).toBe(0)
 })

@@ -7,7 +7,7 @@ import { UsageError } from '../usage-error.ts'
 const Finding = z.strictObject({ rule: z.string(), operation: z.string(), message: z.string() })
 const Check = z.strictObject({
   packages: z.record(z.string(), z.array(Finding)),
-  golden: z.record(z.string(), z.strictObject({ psnr_db: z.number(), as_reported: z.boolean() })),
+  golden: z.record(z.string(), z.strictObject({ psnr_db: z.coerce.number(), as_reported: z.boolean() })),
   sound: z.boolean(),
 })
 type Check = z.infer<typeof Check>
@@ -30,10 +30,12 @@ export function registerExport(program: Command): void {
     })
 }
 
-/** Status 1 of the checker is an answer: something was found. */
+/** Exit status of the checker that is an answer and no failure: something was found. */
+const FOUND = 3
+
 function check(argv: readonly string[]): Check {
   try {
-    return Check.parse(JSON.parse(runPython('limbeck.export', argv, 600_000, [1])))
+    return Check.parse(JSON.parse(runPython('limbeck.export', argv, 600_000, [FOUND])))
   } catch (error) {
     if (error instanceof PythonError && error.status === 2) throw new UsageError(error.stderr.trim(), 2)
     throw error

@@ -6,7 +6,7 @@ import type {
   VoteCreate,
   VoteView,
 } from '@limbeck/contracts'
-import { bradleyTerry, canonicalJson, ok, orderOf, swapped } from '@limbeck/core'
+import { bradleyTerry, canonicalJson, ok, startOf, swapped } from '@limbeck/core'
 import type { z } from 'zod'
 import { failure, notFound, type StoreResult } from '../failure.ts'
 import { newId } from '../ids.ts'
@@ -37,20 +37,21 @@ export async function nextPair(
   const counted = new Map(
     counts.map((row) => [`${row.first_evaluation} ${row.second_evaluation} ${row.place}`, row]),
   )
-  let best: { pair: Pair; place: number; rank: readonly [number, number] } | null = null
-  for (const pair of pairs)
-    for (let place = 0; place < places; place++) {
-      const ids = idsOf(pair)
-      const row = counted.get(`${ids[0]} ${ids[1]} ${place}`)
-      if (row?.mine) continue
-      const rank = [row?.votes ?? 0, orderOf(voter, ids, place)] as const
-      if (best === null || rank[0] < best.rank[0] || (rank[0] === best.rank[0] && rank[1] < best.rank[1]))
-        best = { pair, place, rank }
-    }
+  const total = pairs.length * places
+  const start = startOf(voter, total)
+  let best: { pair: Pair; place: number; votes: number } | null = null
+  for (let seen = 0; seen < total && best?.votes !== 0; seen++) {
+    const index = (start + seen) % total
+    const pair = pairs[Math.floor(index / places)] as Pair
+    const place = index % places
+    const row = counted.get(`${idsOf(pair).join(' ')} ${place}`)
+    if (!row?.mine && (row?.votes ?? 0) < (best?.votes ?? Infinity))
+      best = { pair, place, votes: row?.votes ?? 0 }
+  }
   return ok({
     pair: best && pairView(voter, best.pair, best.place),
     voted: counts.filter(({ mine }) => mine).length,
-    pairs: pairs.length * places,
+    pairs: total,
   })
 }
 

@@ -61,9 +61,10 @@ def test_dpg_notes_what_strict_refuses(tmp_path: Path) -> None:
     (folder / "answers.csv").write_text(
         "item_id,image,proposition_id,answer\na,0,1,yes\nb,0,1,yes\nb,0,2,no\n"
     )
-    result = run(context(tmp_path / "work", "dpg", files=folder))
+    ctx = context(tmp_path / "work", "dpg", files=folder)
+    result = run(ctx)
     assert result.metrics["dpg_compat"] == 1 and "dpg_strict" not in result.metrics
-    assert result.warnings == [
+    assert ctx.warnings == [
         "strict refused: answers.csv, line 4: an answer to the unknown question 2 of b; it has 1"
     ]
 

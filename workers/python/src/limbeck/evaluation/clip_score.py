@@ -5,8 +5,8 @@ models do; here all three are part of the result's name:
 
     clip-score[backbone=<width>x<layers>/<patch>@<digest> template='{}' scale=cosine]
 
-A pair's cosine is not clamped. torchmetrics prints 100 times the mean, clamped at 0 after it; Hessel et al.
-print 2.5 times each pair's, clamped before: `torchmetrics` and `hessel` of a result.
+A pair's cosine is not clamped. (torchmetrics prints 100 times the mean, clamped at 0 after it; Hessel et al.
+2.5 times each pair's, clamped before.)
 
 The snapshot holds clip/: config.json, *.safetensors, preprocessor_config.json and the tokenizer's files, as
 CLIP repositories hold them. Shapes: N images [H, W, 3] uint8; cosine_N float64.
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel
 
 from limbeck.contracts.context import file_digest
-from limbeck.evaluation.bootstrap import DEFAULT_REPLICATES, Float64, Interval, percentile_interval
+from limbeck.evaluation.bootstrap import Float64, Interval, Stratum, percentile_interval, resampled_means
 
 FOLDER: Final = "clip"
 TEMPLATE: Final = "{}"
@@ -40,19 +40,6 @@ class ClipScore:
     name: str
     cosine: float
     interval: Interval
-    torchmetrics: float
-    hessel: float
-    images: int
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "cosine": self.cosine,
-            "interval": self.interval.to_json(),
-            "torchmetrics": self.torchmetrics,
-            "hessel": self.hessel,
-            "images": self.images,
-        }
 
 
 class ClipScorer:
@@ -127,17 +114,10 @@ def aggregate(name: str, cosine_N: Float64, prompts: Sequence[str], seed: int = 
     index = np.array([place[prompt] for prompt in prompts])
     sum_P = np.bincount(index, weights=cosine_N, minlength=len(order))
     images_P = np.bincount(index, minlength=len(order)).astype(np.float64)
-    key = np.random.SeedSequence([seed, int.from_bytes(b"clip-score", "little")])
-    drawn_BP = np.random.Generator(np.random.Philox(key)).integers(
-        0, len(order), size=(DEFAULT_REPLICATES, len(order))
-    )
-    replicas = sum_P[drawn_BP].sum(axis=1) / images_P[drawn_BP].sum(axis=1)
-    mean = float(np.mean(cosine_N))
+    stratum = Stratum(correct_P=sum_P, images_P=images_P)
+    replicas = resampled_means({"clip-score": stratum}, seed)["clip-score"]
     return ClipScore(
         name=name,
-        cosine=mean,
+        cosine=float(np.mean(cosine_N)),
         interval=percentile_interval(replicas),
-        torchmetrics=max(100 * mean, 0.0),
-        hessel=float(np.mean(2.5 * np.maximum(cosine_N, 0))),
-        images=len(cosine_N),
     )

@@ -1,7 +1,7 @@
 """What the command line asks of an export: `check FOLDER`, the folder that `export_coreml` wrote.
 
 Needs no model and no Mac: rules and digests of every package, and the golden pair through the file. Prints
-JSON; status 2 and one line where the folder is none, status 1 where something was found.
+JSON; status 2 and one line where the folder is none, status 3 where something was found (1 is a crash).
 """
 
 import argparse
@@ -14,6 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from limbeck.export.checks import Reported, check_package
 from limbeck.export.convert import MinimumTarget
+
+FOUND = 3
+"""Exit status: something is wrong with the folder."""
 
 GOLDEN_SLACK_DB = 0.01
 """The same program on the same inputs gives the same figure, up to the last digit of its float64 sum."""
@@ -69,7 +72,7 @@ def _golden(folder: Path, sound: set[str]) -> dict[str, Any]:
 
     from limbeck.export.mil_interpreter import load
     from limbeck.export.phone import read_tensor
-    from limbeck.export.verify import difference
+    from limbeck.export.verify import difference, finite
 
     pairs = json.loads((folder / "ios" / "golden.json").read_text())
     found: dict[str, Any] = {}
@@ -79,7 +82,9 @@ def _golden(folder: Path, sound: set[str]) -> dict[str, Any]:
         inputs = {one: torch.tensor(read_tensor(folder / "ios", e)) for one, e in pair["inputs"].items()}
         (value,) = load(folder / f"{name}.mlpackage").run(inputs, "fp16_storage").values()
         psnr = difference(value, torch.tensor(read_tensor(folder / "ios", pair["expected"]))).psnr_db
-        found[name] = {"psnr_db": psnr, "as_reported": abs(psnr - pair["psnr_db"]) <= GOLDEN_SLACK_DB}
+        then = float(pair["psnr_db"])
+        same = psnr == then or abs(psnr - then) <= GOLDEN_SLACK_DB
+        found[name] = {"psnr_db": finite(psnr), "as_reported": same}
     return found
 
 
@@ -96,7 +101,7 @@ def main(argv: list[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     print(json.dumps(found))
-    return 0 if found["sound"] else 1
+    return 0 if found["sound"] else FOUND
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def check_package(path: Path, target: MinimumTarget, reported: Reported | None =
     if len(digests) != len(reported.operation_digests):
         message = f"{len(digests)} operations; reported are {len(reported.operation_digests)}"
         return [*found, Finding(rule="digest", operation="", message=message)]
-    return found + [
+    altered = [
         Finding(
             rule="digest",
             operation=operation.name,
@@ -107,7 +107,9 @@ def check_package(path: Path, target: MinimumTarget, reported: Reported | None =
         )
         for operation, now, then in zip(program.operations, digests, reported.operation_digests, strict=True)
         if now != then
-    ] or [Finding(rule="digest", operation="", message="inputs or outputs are not those that were reported")]
+    ]
+    message = "inputs or outputs are not those that were reported"
+    return found + (altered or [Finding(rule="digest", operation="", message=message)])
 
 
 def _named(opset: str) -> str:

@@ -16,6 +16,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -149,16 +150,17 @@ class Program:
         conversions of a module give the same text, although model.mlmodel and the manifest differ.
         """
         inputs = [f"input {name}: {kind}" for name, kind in self.inputs.items()]
-        lines, names = self._operation_lines()
+        lines, names = self._operation_lines
         outputs = [f"output {name} = {names[name]}" for name in self.outputs]
         return "\n".join([f"opset {self.opset}", *inputs, *lines, *outputs]) + "\n"
 
     def operation_digests(self) -> list[str]:
         """16 hex digits for each operation, of its line in the canonical text: which one was altered."""
-        return [hashlib.sha256(line.encode()).hexdigest()[:16] for line in self._operation_lines()[0]]
+        return [hashlib.sha256(line.encode()).hexdigest()[:16] for line in self._operation_lines[0]]
 
+    @cached_property
     def _operation_lines(self) -> tuple[list[str], dict[str, str]]:
-        """A line for each operation, and what every value is called in them."""
+        """A line for each operation, and what every value is called in them; hashes every weight, once."""
         names = {name: name for name in self.inputs}
         lines: list[str] = []
         for operation in self.operations:

@@ -23,7 +23,9 @@ def run(ctx: StageContext) -> StageResult:
     except ValueError as error:
         raise StageFailure("bad_input", str(error)) from error
     (ctx.output / "report.json").write_text(json.dumps(report, indent=1, allow_nan=False))
-    return StageResult(metrics=_metrics(spec, report), warnings=_warnings(report))
+    for warning in _warnings(report):
+        ctx.warn(warning)
+    return StageResult(metrics=_metrics(spec, report))
 
 
 def _report(ctx: StageContext, spec: ScoreSpec) -> dict[str, Any]:
