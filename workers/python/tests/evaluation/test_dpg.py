@@ -18,7 +18,7 @@ from limbeck.evaluation.dpg import (
     score_compat,
     score_strict,
 )
-from limbeck.evaluation.lines import InputError
+from limbeck.evaluation.inputs import InputError
 
 DUMMY = ("dummy", 1, "0", "entity", "whole")
 """The program ignores the first row."""

@@ -19,8 +19,8 @@ from limbeck.evaluation.feature_statistics import (
     MomentAccumulator,
 )
 from limbeck.evaluation.frechet import FrechetReport, _at_least_zero, compare, frechet_distance
+from limbeck.evaluation.inputs import InputError
 from limbeck.evaluation.kernel_distance import TILE, _drawn, kernel_distance, unbiased_mmd2
-from limbeck.evaluation.lines import InputError
 from limbeck.evaluation.statistics_file import load_statistics, save_statistics
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from limbeck.evaluation.__main__ import main
 from limbeck.evaluation.geneval_file import report, score_file
-from limbeck.evaluation.lines import MAX_LINE_BYTES, InputError
+from limbeck.evaluation.inputs import MAX_LINE_BYTES, InputError
 
 CAT = {"class": "cat", "score": 0.9, "box": [0, 0, 10, 10], "colour": "red"}
 ONE_CAT = {"tag": "single_object", "include": [{"class": "cat", "count": 1}], "prompt": "a cat"}

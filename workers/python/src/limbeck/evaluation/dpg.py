@@ -33,7 +33,7 @@ from typing import Any, Final
 import numpy as np
 
 from .bootstrap import Interval, Stratum, percentile_interval, resampled_means
-from .lines import InputError
+from .inputs import InputError
 
 STRICT_VERSION: Final = "dpg-strict-1"
 COMPAT_VERSION: Final = "dpg-compat-1"

@@ -41,7 +41,7 @@ def dpg(questions: Path, answers: Path) -> dict[str, Any]:
         InputError: neither could; the strict reason.
     """
     from limbeck.evaluation.dpg import score_compat, score_strict
-    from limbeck.evaluation.lines import InputError
+    from limbeck.evaluation.inputs import InputError
 
     found: dict[str, Any] = {}
     refused: dict[str, InputError] = {}

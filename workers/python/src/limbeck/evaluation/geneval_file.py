@@ -27,7 +27,7 @@ from .geneval import (
     paired_difference,
     score_image,
 )
-from .lines import InputError, read_objects
+from .inputs import InputError, read_objects
 
 TAGS: Final = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 """GenEval's six tasks; a file may hold some of them."""

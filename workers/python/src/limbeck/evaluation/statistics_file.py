@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .feature_statistics import PROVENANCE, FeatureStatistics, check_floating
-from .lines import InputError
+from .inputs import InputError
 
 
 def load_statistics(path: Path) -> FeatureStatistics:

@@ -1,4 +1,4 @@
-"""Files that people hand to a scorer, read line by line; what is wrong names the file, the line and why."""
+"""Files that people hand to a scorer: how an error names them, and JSON Lines read line by line."""
 
 import json
 from collections.abc import Iterator
