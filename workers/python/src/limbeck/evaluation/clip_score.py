@@ -112,7 +112,7 @@ def aggregate(name: str, cosine_N: Float64, prompts: Sequence[str], seed: int = 
     order = list(dict.fromkeys(prompts))
     place = {prompt: number for number, prompt in enumerate(order)}
     index = np.array([place[prompt] for prompt in prompts])
-    sum_P = np.bincount(index, weights=cosine_N, minlength=len(order))
+    sum_P = np.bincount(index, weights=cosine_N, minlength=len(order)).astype(np.float64)
     images_P = np.bincount(index, minlength=len(order)).astype(np.float64)
     stratum = Stratum(correct_P=sum_P, images_P=images_P)
     replicas = resampled_means({"clip-score": stratum}, seed)["clip-score"]
