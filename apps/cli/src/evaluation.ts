@@ -8,6 +8,8 @@ const Difference = z.strictObject({ difference: z.number(), interval: Interval }
 /** GenEval scores of a file; without its list of images, which `--json` writes. */
 export const GenEvalScores = z.strictObject({
   scorer: z.string(),
+  benchmark: z.string(),
+  detector: z.string().nullable(),
   tasks: z.record(z.string(), z.strictObject({ score: z.number(), images: z.int(), interval: Interval })),
   overall: z.number(),
   overall_interval: Interval,

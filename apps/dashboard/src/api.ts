@@ -12,7 +12,7 @@ export class ApiError extends Error {
   }
 }
 
-async function request<S extends z.ZodType>(
+export async function request<S extends z.ZodType>(
   path: string,
   schema: S,
   init: RequestInit = {},
@@ -36,7 +36,7 @@ async function request<S extends z.ZodType>(
   return schema.parse(body)
 }
 
-const query = (values: Record<string, string | number | undefined>): string => {
+export const queryText = (values: Record<string, string | number | undefined>): string => {
   const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== '')
   return given.length === 0
     ? ''
@@ -45,15 +45,15 @@ const query = (values: Record<string, string | number | undefined>): string => {
 
 export const api = {
   runs: (filter: { state?: string | undefined; cursor?: string | undefined }) =>
-    request(`/v1/runs${query(filter)}`, RunList),
+    request(`/v1/runs${queryText(filter)}`, RunList),
   run: (run: string) => request(`/v1/runs/${run}`, RunView),
   series: (run: string) => request(`/v1/runs/${run}/series`, SeriesList),
   scalars: (stage: string, name: string) =>
-    request(`/v1/metrics/scalars${query({ stage, name, max_points: 1200 })}`, SeriesPoints),
+    request(`/v1/metrics/scalars${queryText({ stage, name, max_points: 1200 })}`, SeriesPoints),
   arrays: (stage: string, name: string) =>
-    request(`/v1/metrics/arrays${query({ stage, name })}`, ArrayPoints),
+    request(`/v1/metrics/arrays${queryText({ stage, name })}`, ArrayPoints),
   logs: (stage: string, from: number) =>
-    request(`/v1/stages/${stage}/logs${query({ from, limit: 2000 })}`, LogPage),
+    request(`/v1/stages/${stage}/logs${queryText({ from, limit: 2000 })}`, LogPage),
   cancel: (run: string) => request(`/v1/runs/${run}/cancel`, RunView, json({})),
   retry: (run: string) => request(`/v1/runs/${run}/retry`, RunView, json({})),
   /** The one-time code of the printed address becomes a cookie. */

@@ -12,10 +12,10 @@ export const TagScore = z
 /** A score beside the benchmark's own, on the same images; null with a reason where it was not run, never zero. */
 export const ExtraScore = z
   .strictObject({
-    scorer: z.enum(['clip-score', 'image-reward']),
+    scorer: z.enum(['clip-score', 'image-reward', 'frechet', 'kid']),
     name: z.string().max(400).describe('with everything that decides the number: backbone, template, scale'),
     value: z.number().nullable(),
-    interval: Interval.nullable().describe('bootstrap over prompts'),
+    interval: Interval.nullable().describe('bootstrap over prompts; none for distances between sets'),
     not_run: z.string().nullable().describe('why there is no value'),
   })
   .meta({ id: 'ExtraScore' })

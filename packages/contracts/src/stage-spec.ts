@@ -291,7 +291,8 @@ export const EvaluationProtocol = z
 
 /**
  * Inputs: snapshot (vae/, text/); model (denoiser) unless component is set; optionally decoder; optionally scorers, a
- * snapshot with clip/, without which CLIP score is reported as not run. Output: report, images, grid.
+ * snapshot with clip/, image_reward/ or inception/, and reference (statistics.npz of real images): a score without its
+ * weights is reported as not run. Output: report, images, grid.
  */
 export const EvaluateSpec = z
   .strictObject({
@@ -363,8 +364,36 @@ export const ExportCoremlSpec = z
   .meta({ id: 'ExportCoremlSpec' })
 
 /**
- * Inputs: files (detections.jsonl; first.npz and second.npz; or questions.csv and answers.csv), for geneval optionally
- * against. Output: report.json.
+ * Inputs: images (GenEval's folders; DPG-Bench's grids; any pictures or a data set), scorers (a snapshot with detector/ and
+ * clip/; vqa/; inception/), for vqa questions (questions.csv). Output: detections.jsonl; answers.csv; statistics.npz.
+ */
+export const AnnotateSpec = z
+  .strictObject({
+    kind: z.literal('annotate'),
+    network: z
+      .enum(['detector', 'vqa', 'inception'])
+      .describe('what looks at the pictures: for GenEval, DPG-Bench, FID and KID'),
+    batch_size: count('pictures a forward', 1024).default(16),
+    resolution: z
+      .int()
+      .min(16)
+      .max(4096)
+      .default(1024)
+      .describe("edge of a picture in DPG-Bench's grids, in pixels; for vqa"),
+    images_per_prompt: z.int().min(1).max(4).default(4).describe("pictures of DPG-Bench's grids; for vqa"),
+    dataset: z
+      .string()
+      .max(200)
+      .default('')
+      .describe(
+        'for inception: name or digest of the reference set, kept in the statistics; empty: not stated',
+      ),
+  })
+  .meta({ id: 'AnnotateSpec' })
+
+/**
+ * Inputs: files (detections.jsonl; statistics.npz, or first.npz and second.npz; questions.csv and answers.csv), for
+ * geneval and frechet optionally against. Output: report.json.
  */
 export const ScoreSpec = z
   .strictObject({
@@ -387,6 +416,7 @@ export const StageSpec = z
     DistillStepsSpec,
     EvaluateSpec,
     ExportCoremlSpec,
+    AnnotateSpec,
     ScoreSpec,
     GatesSpec,
   ])
@@ -403,6 +433,7 @@ export const StageKind = z.enum([
   'distill_steps',
   'evaluate',
   'export_coreml',
+  'annotate',
   'score',
   'gates',
 ])

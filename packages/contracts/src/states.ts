@@ -36,8 +36,11 @@ export const EndReason = z
   .meta({ id: 'EndReason', description: 'why an attempt or a stage ended without success' })
 export type EndReason = z.infer<typeof EndReason>
 
-export const ResourceClass = z.enum(['cpu', 'gpu-24g', 'gpu-48g', 'gpu-80g', 'gpu-141g', 'control']).meta({
-  id: 'ResourceClass',
-  description: 'queue a stage waits in; control: the control plane itself',
-})
+export const ResourceClass = z
+  .enum(['cpu', 'gpu-24g', 'gpu-48g', 'gpu-80g', 'gpu-141g', 'detector', 'vqa', 'inception', 'control'])
+  .meta({
+    id: 'ResourceClass',
+    description:
+      'queue a stage waits in; detector, vqa, inception: workers of these images (infra/images); control: the control plane itself',
+  })
 export type ResourceClass = z.infer<typeof ResourceClass>

@@ -32,6 +32,7 @@ export const STAGE_INPUTS: Record<StageKind, Record<string, InputRule>> = {
     snapshot,
     student_snapshot: optional(snapshot),
     scorers: optional(snapshot),
+    reference: { required: false, from: ['annotate'], assets: ['dataset'] },
     model: { required: false, from: ['pretrain', 'distill', 'distill_steps'], assets: ['model'] },
     decoder: optional({ required: false, from: ['distill_decoder'], assets: [] }),
   },
@@ -40,9 +41,14 @@ export const STAGE_INPUTS: Record<StageKind, Record<string, InputRule>> = {
     decoder: { required: true, from: ['distill_decoder'], assets: [] },
     features,
   },
+  annotate: {
+    images: { required: true, from: ['render_dataset'], assets: ['dataset'] },
+    scorers: { required: true, from: [], assets: ['snapshot'] },
+    questions: { required: false, from: [], assets: ['dataset'] },
+  },
   score: {
-    files: { required: true, from: [], assets: ['dataset'] },
-    against: { required: false, from: [], assets: ['dataset'] },
+    files: { required: true, from: ['annotate'], assets: ['dataset'] },
+    against: { required: false, from: ['annotate'], assets: ['dataset'] },
   },
   gates: {},
 }

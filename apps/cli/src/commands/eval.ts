@@ -74,6 +74,7 @@ const difference = (value: number): string => signed(value, 3)
 
 function geneval({
   scorer,
+  benchmark,
   tasks,
   overall,
   overall_interval,
@@ -96,7 +97,7 @@ function geneval({
   return [
     ...warnings.map((warning) => `note: ${warning}`),
     table(paired ? [...header, 'difference', 'its interval'] : header, rows, ['score', 'difference']),
-    `\n${(100 * prompt_any_accuracy).toFixed(1)} % of the prompts have a correct image; rules ${scorer}, bootstrap over prompts`,
+    `\n${(100 * prompt_any_accuracy).toFixed(1)} % of the prompts have a correct image; ${benchmark}, rules ${scorer}, bootstrap over prompts`,
   ].join('\n')
 }
 

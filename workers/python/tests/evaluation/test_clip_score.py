@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 from toys.text import write_clip
 from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel
 
-from limbeck.evaluation.clip_score import ClipScorer, aggregate
+from limbeck.evaluation.clip_score import ClipScorer
+from limbeck.evaluation.pictures import mean_over_prompts
 
 CAPTIONS = ["a red circle", "two stars", "a red circle"]
 
@@ -57,11 +58,11 @@ def test_the_name_holds_backbone_template_and_scale(snapshot: Path) -> None:
 
 
 def test_a_mean_and_its_interval() -> None:
-    found = aggregate("x", np.array([0.4, 0.2, -0.2]), ["a", "a", "b"])
-    assert found.cosine == pytest.approx(0.4 / 3)
+    found = mean_over_prompts("x", np.array([0.4, 0.2, -0.2]), ["a", "a", "b"])
+    assert found.value == pytest.approx(0.4 / 3)
     # Prompts are resampled whole: only a, only b, or both.
     assert (found.interval.low, found.interval.high) == pytest.approx((-0.2, 0.3))
-    assert aggregate("x", np.array([-0.1]), ["a"]).cosine == -0.1  # not clamped
+    assert mean_over_prompts("x", np.array([-0.1]), ["a"]).value == -0.1  # not clamped
 
 
 def test_bad_input_is_named(snapshot: Path, tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_bad_input_is_named(snapshot: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"image 0 is float64 of shape \(8, 8, 3\); allowed: uint8"):
         scorer.cosines([np.zeros((8, 8, 3))], ["a"])
     with pytest.raises(ValueError, match="0 scores for 0 prompts"):
-        aggregate("x", np.zeros(0), [])
+        mean_over_prompts("x", np.zeros(0), [])
     with pytest.raises(FileNotFoundError, match=r"has no clip/config\.json"):
         ClipScorer(tmp_path)
 

@@ -158,3 +158,28 @@ def test_the_command_prints_the_scores_and_writes_the_images(
 def test_scoring_a_file_waits_for_no_torch() -> None:
     code = "import sys, limbeck.evaluation.geneval_file; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("detector", "benchmark"),
+    [
+        (None, "GenEval (detector not stated)"),
+        ("mask2former (mmdet) 2.28", "GenEval"),
+        ("mask2former (transformers) @abc", "GenEval (HF detector)"),
+        ("yolo", "GenEval (other detector)"),
+    ],
+)
+def test_a_result_is_named_after_its_detector(tmp_path: Path, detector: str | None, benchmark: str) -> None:
+    row = line() if detector is None else line() | {"detector": detector}
+    assert report(score_file(written(tmp_path / "a", row)))["benchmark"] == benchmark
+
+
+def test_two_detectors_are_not_one_result(tmp_path: Path) -> None:
+    one, other = line() | {"detector": "one"}, line() | {"detector": "other"}
+    with pytest.raises(InputError, match="line 2: detector is 'other', the lines before have 'one'"):
+        score_file(written(tmp_path / "a", one, other))
+    with pytest.raises(InputError, match="line 1: detector must be a name"):
+        score_file(written(tmp_path / "a", line() | {"detector": 3}))
+    first, second = (score_file(written(tmp_path / name, row)) for row, name in ((one, "a"), (other, "b")))
+    with pytest.raises(InputError, match=r"was detected by other, a.*by one: no pair"):
+        report(first, second)

@@ -2,16 +2,21 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from toys.scorers import write_image_reward, write_inception
 from toys.text import write_clip
 
 from limbeck.contracts import parse_stage_spec
 from limbeck.contracts.context import StageContext, StageFailure
 from limbeck.contracts.generated import AutoencoderConfig, Sd3Config, WordTextConfig
 from limbeck.evaluation import shapes_detector
+from limbeck.evaluation.networks import stored_answers
 from limbeck.evaluation.sheet import load_sheet
+from limbeck.evaluation.statistics_file import save_statistics
 from limbeck.models.autoencoder import build_autoencoder
 from limbeck.models.sd3 import build_sd3
 from limbeck.models.store import write_component
@@ -135,20 +140,53 @@ def test_a_scorer_that_fails_its_self_test_scores_nothing(
 
 def test_extra_scores_say_why_they_were_not_run_or_hold_a_value(tmp_path: Path, snapshot: Path) -> None:
     plain = run(context(tmp_path / "plain", snapshot)).evaluations[0]
-    assert {one.scorer: one.value for one in plain.extra} == {"clip-score": None, "image-reward": None}
-    assert all(one.not_run for one in plain.extra)
-    assert str(plain.extra[0].not_run).startswith("weights missing: the input 'scorers'")
+    named = ["clip-score", "image-reward", "frechet", "kid"]
+    assert [(one.scorer, one.value) for one in plain.extra] == [(name, None) for name in named]
+    assert all(str(one.not_run).startswith("weights missing: the input 'scorers'") for one in plain.extra)
 
-    ctx = context(tmp_path / "clip", snapshot)
-    ctx.inputs["scorers"] = write_clip(tmp_path / "scorers")
+    scorers = write_inception(write_image_reward(write_clip(tmp_path / "scorers")))
+    network = stored_answers.open_network("inception", scorers)
+    stored_answers.record(network, scorers)
+    real = [np.random.default_rng(n).integers(0, 256, (16, 16, 3), dtype=np.uint8) for n in range(12)]
+    (tmp_path / "reference").mkdir()
+    statistics = network.statistics(network.features(real), "noise-12")
+    save_statistics(tmp_path / "reference" / "statistics.npz", statistics)
+    ctx = context(tmp_path / "scored", snapshot)
+    ctx.inputs |= {"scorers": scorers, "reference": tmp_path / "reference"}
     scored = run(ctx).evaluations[0]
-    clip = scored.extra[0]
-    assert clip.not_run is None and clip.value is not None and clip.interval is not None
-    assert clip.interval[0] <= clip.value <= clip.interval[1]
-    assert "template='{}'" in clip.name
+    clip, reward, frechet, kid = scored.extra
+    for one in (clip, reward):
+        assert one.not_run is None and one.value is not None and one.interval is not None
+        assert one.interval[0] <= one.value <= one.interval[1]
+    assert "template='{}'" in clip.name and reward.name.startswith("image-reward[weights=@")
+    assert frechet.value is not None and frechet.value > 0 and kid.value is not None
+    assert frechet.name.startswith("Frechet@") and frechet.name.endswith("reference=noise-12]")
     assert scored.overall == plain.overall  # the benchmark's own score is untouched
 
+    ctx = context(tmp_path / "unreferenced", snapshot)
+    ctx.inputs["scorers"] = write_clip(write_inception(tmp_path / "other"))
+    _, reward, frechet, _ = run(ctx).evaluations[0].extra
+    assert reward.not_run == "weights missing: the snapshot other has no image_reward/"
+    assert str(frechet.not_run).startswith("reference missing: the input 'reference'")
+
+
+def test_scorers_that_hold_nothing_or_do_not_fit_are_refused(tmp_path: Path, snapshot: Path) -> None:
     ctx = context(tmp_path / "empty", snapshot)
     ctx.inputs["scorers"] = snapshot
-    with pytest.raises(StageFailure, match=r"input 'scorers': .* has no clip/config\.json"):
+    with pytest.raises(StageFailure, match=r"input 'scorers' or 'reference': .* has none of clip/"):
+        run(ctx)
+
+    scorers = write_inception(tmp_path / "scorers")
+    network = stored_answers.open_network("inception", scorers)
+    (tmp_path / "reference").mkdir()
+    real = [np.random.default_rng(n).integers(0, 256, (16, 16, 3), dtype=np.uint8) for n in range(12)]
+    statistics = network.statistics(network.features(real), "noise-12")
+    file = tmp_path / "reference" / "statistics.npz"
+    save_statistics(file, statistics)
+    ctx.inputs |= {"scorers": scorers, "reference": tmp_path / "reference"}
+    with pytest.raises(StageFailure, match=r"no self_test/inception\.json"):
+        run(ctx)
+    stored_answers.record(network, scorers)
+    save_statistics(file, replace(statistics, extractor="another"))
+    with pytest.raises(StageFailure, match="reference statistics are of another, the snapshot's is torch"):
         run(ctx)

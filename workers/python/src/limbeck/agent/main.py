@@ -37,7 +37,7 @@ from limbeck.agent.identity import (
 from limbeck.agent.worker import Interrupted, Worker
 from limbeck.contracts.generated import WorkerRegister
 
-RESOURCE_CLASSES = ("cpu", "gpu-24g", "gpu-48g", "gpu-80g", "gpu-141g")
+RESOURCE_CLASSES = ("cpu", "gpu-24g", "gpu-48g", "gpu-80g", "gpu-141g", "detector", "vqa", "inception")
 STOPPED, FAILED, USAGE, TOKEN_REFUSED = 0, 1, 2, 3
 
 

@@ -429,6 +429,34 @@ class EvaluationProtocol(BaseModel):
     scorer: Literal["shapes-detector-v1"] = "shapes-detector-v1"
 
 
+class AnnotateSpec(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+    )
+    kind: Literal["annotate"] = "annotate"
+    network: Literal["detector", "vqa", "inception"]
+    """
+    what looks at the pictures: for GenEval, DPG-Bench, FID and KID
+    """
+    batch_size: Annotated[int, Field(ge=1, le=1024)] = 16
+    """
+    pictures a forward
+    """
+    resolution: Annotated[int, Field(ge=16, le=4096)] = 1024
+    """
+    edge of a picture in DPG-Bench's grids, in pixels; for vqa
+    """
+    images_per_prompt: Annotated[int, Field(ge=1, le=4)] = 4
+    """
+    pictures of DPG-Bench's grids; for vqa
+    """
+    dataset: Annotated[str, Field(max_length=200)] = ""
+    """
+    for inception: name or digest of the reference set, kept in the statistics; empty: not stated
+    """
+
+
 class ScoreSpec(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
@@ -477,7 +505,7 @@ class ExtraScore(BaseModel):
         extra="forbid",
         frozen=True,
     )
-    scorer: Literal["clip-score", "image-reward"]
+    scorer: Literal["clip-score", "image-reward", "frechet", "kid"]
     name: Annotated[str, Field(max_length=400)]
     """
     with everything that decides the number: backbone, template, scale
@@ -485,7 +513,7 @@ class ExtraScore(BaseModel):
     value: float | None
     interval: tuple[float, float] | None
     """
-    bootstrap over prompts
+    bootstrap over prompts; none for distances between sets
     """
     not_run: str | None
     """
@@ -1214,7 +1242,19 @@ class WorkerRegister(BaseModel):
     new at each start of the agent
     """
     resource_classes: Annotated[
-        list[Literal["cpu", "gpu-24g", "gpu-48g", "gpu-80g", "gpu-141g", "control"]],
+        list[
+            Literal[
+                "cpu",
+                "gpu-24g",
+                "gpu-48g",
+                "gpu-80g",
+                "gpu-141g",
+                "detector",
+                "vqa",
+                "inception",
+                "control",
+            ]
+        ],
         Field(max_length=8, min_length=1),
     ]
     memory_gb: Annotated[float, Field(ge=0.0)]
@@ -1449,6 +1489,7 @@ class Lease(BaseModel):
         | DistillStepsSpec
         | EvaluateSpec
         | ExportCoremlSpec
+        | AnnotateSpec
         | ScoreSpec
         | GatesSpec
     )
@@ -1488,6 +1529,7 @@ class WireTypes(BaseModel):
         | DistillStepsSpec
         | EvaluateSpec
         | ExportCoremlSpec
+        | AnnotateSpec
         | ScoreSpec
         | GatesSpec
     )

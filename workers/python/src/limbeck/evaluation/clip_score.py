@@ -12,34 +12,23 @@ The snapshot holds clip/: config.json, *.safetensors, preprocessor_config.json a
 CLIP repositories hold them. Shapes: N images [H, W, 3] uint8; cosine_N float64.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel
 
-from limbeck.contracts.context import file_digest
-from limbeck.evaluation.bootstrap import Float64, Interval, Stratum, percentile_interval, resampled_means
+from limbeck.evaluation.bootstrap import Float64
+from limbeck.evaluation.pictures import check_pictures
+from limbeck.models.pretrained import folders_digest, load_whole
 
 FOLDER: Final = "clip"
 TEMPLATE: Final = "{}"
 TOKENS: Final = 77
 """A longer caption is cut, as CLIP was trained."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipScore:
-    """Mean cosine over images, with a bootstrap over prompts."""
-
-    name: str
-    cosine: float
-    interval: Interval
 
 
 class ClipScorer:
@@ -54,23 +43,14 @@ class ClipScorer:
         folder = snapshot / FOLDER
         if not (folder / "config.json").is_file():
             raise FileNotFoundError(f"snapshot {snapshot.name} has no {FOLDER}/config.json")
-        kind: Any = CLIPModel  # with the loading information a pair comes back, which its types do not say
-        loaded, info = kind.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
-        )
-        missing = sorted(info["missing_keys"])
-        if missing:
-            # transformers would go on with random weights in their place.
-            raise ValueError(f"{snapshot.name}/{FOLDER} lacks {len(missing)} tensors: {missing[:3]}")
-        self.model = loaded.eval().requires_grad_(False).to(device)
+        self.model = load_whole(CLIPModel, folder, torch.float32, device)
         self.device = torch.device(device)
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
         self.template = template
         vision = self.model.config.vision_config
-        listing = [[p.name, file_digest(p)] for p in sorted(folder.iterdir()) if p.is_file()]
-        digest = hashlib.sha256(json.dumps(listing).encode()).hexdigest()
-        backbone = f"{vision.hidden_size}x{vision.num_hidden_layers}/{vision.patch_size}@{digest[:12]}"
+        digest = folders_digest([folder])[:12]
+        backbone = f"{vision.hidden_size}x{vision.num_hidden_layers}/{vision.patch_size}@{digest}"
         self.name = f"clip-score[backbone={backbone} template={template!r} scale=cosine]"
 
     @torch.no_grad()
@@ -80,13 +60,7 @@ class ClipScorer:
         Raises:
             ValueError: not one caption for each image, or an image that is not uint8 [H, W, 3].
         """
-        if len(images) != len(captions):
-            raise ValueError(f"{len(images)} images for {len(captions)} captions")
-        for place, image in enumerate(images):
-            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-                raise ValueError(
-                    f"image {place} is {image.dtype} of shape {image.shape}; allowed: uint8 [H, W, 3]"
-                )
+        check_pictures(images, captions)
         pixels = self.processor(images=list(images), return_tensors="pt")["pixel_values"]
         text = self.tokenizer(
             [self.template.format(caption) for caption in captions],
@@ -99,25 +73,3 @@ class ClipScorer:
         found = self.model(pixel_values=pixels.to(self.device), **text)
         # Already of length 1.
         return (found.image_embeds.double() * found.text_embeds.double()).sum(-1).cpu().numpy()
-
-
-def aggregate(name: str, cosine_N: Float64, prompts: Sequence[str], seed: int = 0) -> ClipScore:
-    """The mean over images; prompts are resampled whole, as for GenEval.
-
-    Raises:
-        ValueError: no image, or not one prompt for each.
-    """
-    if not len(cosine_N) or len(cosine_N) != len(prompts):
-        raise ValueError(f"{len(cosine_N)} scores for {len(prompts)} prompts; at least one of each is needed")
-    order = list(dict.fromkeys(prompts))
-    place = {prompt: number for number, prompt in enumerate(order)}
-    index = np.array([place[prompt] for prompt in prompts])
-    sum_P = np.bincount(index, weights=cosine_N, minlength=len(order)).astype(np.float64)
-    images_P = np.bincount(index, minlength=len(order)).astype(np.float64)
-    stratum = Stratum(correct_P=sum_P, images_P=images_P)
-    replicas = resampled_means({"clip-score": stratum}, seed)["clip-score"]
-    return ClipScore(
-        name=name,
-        cosine=float(np.mean(cosine_N)),
-        interval=percentile_interval(replicas),
-    )

@@ -62,6 +62,7 @@ class Question:
     broad: str
     detailed: str
     tuple: str
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +143,7 @@ def read_questions(path: Path, *, ignore_first: bool = False) -> list[Question]:
                 broad=row["category_broad"],
                 detailed=row["category_detailed"],
                 tuple=row["tuple"],
+                text=row["question_natural_language"],
             )
         )
     return questions

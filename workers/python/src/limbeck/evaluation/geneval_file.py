@@ -4,7 +4,8 @@ One JSON object a line and image:
 
     {"metadata": <a line of GenEval's evaluation_metadata.jsonl>,
      "detections": [{"class": str, "score": number, "box": [x0, y0, x1, y1], "colour": str | null}],
-     "image": str (optional: its name)}
+     "image": str (optional: its name),
+     "detector": str (optional: which network found them; one name a file)}
 
 Detections stand as the detector gives them, in its order, before any threshold. The rules are those of
 `geneval.score_image`; this module only reads, checks and puts together.
@@ -32,6 +33,11 @@ from .inputs import InputError, read_objects
 TAGS: Final = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 """GenEval's six tasks; a file may hold some of them."""
 
+KEYS: Final = {"metadata", "detections", "image", "detector"}
+ORIGINAL_DETECTOR: Final = "mask2former (mmdet)"
+PORTED_DETECTOR: Final = "mask2former (transformers)"
+"""What a detector's name begins with."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
@@ -41,6 +47,21 @@ class Judged:
     metadata: list[Metadata]
     verdicts: list[Verdict]
     warnings: list[str]
+    detector: str | None
+    """None where the file does not say."""
+
+    @property
+    def benchmark(self) -> str:
+        """GenEval is a score by its own detector; any other, or one that is not stated, is named."""
+        if self.detector is None:
+            return "GenEval (detector not stated)"
+        if self.detector.startswith(ORIGINAL_DETECTOR):
+            return "GenEval"
+        return (
+            "GenEval (HF detector)"
+            if self.detector.startswith(PORTED_DETECTOR)
+            else "GenEval (other detector)"
+        )
 
 
 def score_file(path: Path) -> Judged:
@@ -51,14 +72,22 @@ def score_file(path: Path) -> Judged:
     """
     metadata: list[Metadata] = []
     verdicts: list[Verdict] = []
+    detectors: list[str | None] = []
     for number, line in read_objects(path):
         try:
             asked, found = _parsed(line)
+            detectors.append(_detector(line, detectors))
             verdicts.append(score_image(asked, found))
         except ValueError as error:
             raise InputError(path, number, str(error)) from error
         metadata.append(asked)
-    return Judged(path=path, metadata=metadata, verdicts=verdicts, warnings=_uneven(metadata))
+    return Judged(
+        path=path,
+        metadata=metadata,
+        verdicts=verdicts,
+        warnings=_uneven(metadata),
+        detector=detectors[0] if detectors else None,
+    )
 
 
 def report(first: Judged, second: Judged | None = None) -> dict[str, Any]:
@@ -70,6 +99,8 @@ def report(first: Judged, second: Judged | None = None) -> dict[str, Any]:
     """
     found = {
         "scorer": SCORER_VERSION,
+        "benchmark": first.benchmark,
+        "detector": first.detector,
         "images": [{"correct": one.correct, "reason": one.reason} for one in first.verdicts],
         **aggregate(first.metadata, first.verdicts).to_json(),
         "warnings": first.warnings,
@@ -81,9 +112,11 @@ def report(first: Judged, second: Judged | None = None) -> dict[str, Any]:
 
 
 def _parsed(line: Mapping[str, Any]) -> tuple[Metadata, list[Detection]]:
-    unknown = sorted(set(line) - {"metadata", "detections", "image"})
+    unknown = sorted(set(line) - KEYS)
     if unknown:
-        raise ValueError(f"unknown keys {unknown}; a line has metadata, detections and, if wanted, image")
+        raise ValueError(
+            f"unknown keys {unknown}; a line has metadata, detections and, if wanted, image, detector"
+        )
     if not isinstance(line.get("metadata"), dict):
         raise ValueError(f"metadata must be a line of GenEval's metadata, got {_short(line.get('metadata'))}")
     rows = line.get("detections")
@@ -112,6 +145,15 @@ def _detection(place: int, row: object) -> Detection:
             f"detections[{place}]: box {list(found.box)} must be finite, [x0, y0, x1, y1] with x1 >= x0 and"
             " y1 >= y0"
         )
+    return found
+
+
+def _detector(line: Mapping[str, Any], before: list[str | None]) -> str | None:
+    found = line.get("detector")
+    if found is not None and (not isinstance(found, str) or not 0 < len(found) <= 200):
+        raise ValueError(f"detector must be a name of at most 200 characters, got {_short(found)}")
+    if before and found != before[0]:
+        raise ValueError(f"detector is {found!r}, the lines before have {before[0]!r}: one detector a file")
     return found
 
 
@@ -157,6 +199,12 @@ def _clause_problem(clause: object, place: int) -> str | None:
 
 
 def _check_pair(first: Judged, second: Judged) -> None:
+    if None not in (first.detector, second.detector) and first.detector != second.detector:
+        raise InputError(
+            second.path,
+            None,
+            f"was detected by {second.detector}, {first.path.name} by {first.detector}: no pair",
+        )
     for place, (one, other) in enumerate(zip(first.metadata, second.metadata, strict=False)):
         if one != other:
             raise InputError(

@@ -29,9 +29,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import AutoTokenizer, CLIPTextModelWithProjection, Gemma2Model, T5EncoderModel
 
-from limbeck.contracts.context import file_digest
 from limbeck.contracts.generated import SnapgenTextConfig
 from limbeck.data.features import TextPart
+from limbeck.models.pretrained import folders_digest, load_whole
 
 CLIP_TOKENS = 77
 T5_TOKENS = 256
@@ -58,14 +58,7 @@ class _Encoder:
                 )
         self.folders = [snapshot / model, snapshot / tokenizer]
         self.tokenizer = AutoTokenizer.from_pretrained(snapshot / tokenizer, local_files_only=True)
-        loaded, info = kind.from_pretrained(
-            snapshot / model, local_files_only=True, dtype=dtype, output_loading_info=True
-        )
-        missing = sorted(info["missing_keys"])
-        if missing:
-            # transformers would go on with random weights in their place.
-            raise ValueError(f"{snapshot.name}/{model} lacks {len(missing)} tensors: {missing[:3]}")
-        self.model = loaded.eval().requires_grad_(False).to(device)
+        self.model = load_whole(kind, snapshot / model, dtype, device)
         self.device = torch.device(device)
 
     def ids(self, captions: Sequence[str], tokens: int) -> tuple[Tensor, Tensor]:
@@ -82,14 +75,8 @@ class _Encoder:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over (path, SHA-256) of the files that decide the output."""
-        listing = [
-            [path.relative_to(folder.parent).as_posix(), file_digest(path)]
-            for folder in self.folders
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        ]
-        return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+        """Of the files that decide the output."""
+        return folders_digest(self.folders)
 
 
 class _ClipPair:

@@ -2,7 +2,8 @@
 
 Inputs: snapshot (vae/, text/, and the denoiser itself where the spec names a component); model unless
 a component is named; optionally decoder (a tiny decoder in place of the snapshot's); optionally scorers (a
-snapshot with clip/), without which CLIP score is reported as not run.
+snapshot with clip/, image_reward/ or inception/) and reference (statistics.npz of real images): a score whose
+weights are not there is reported as not run.
 Output: report.json, and for each protocol `steps-<n>/` with sheet.png and sheet.json.
 
 The result is named after the benchmark of its protocol, "shapes-geneval": the rules are GenEval's,
@@ -30,8 +31,7 @@ from limbeck.contracts.generated import (
     TagScore,
 )
 from limbeck.data.shapes import Prompt, evaluation_prompts
-from limbeck.evaluation.clip_score import ClipScorer
-from limbeck.evaluation.clip_score import aggregate as aggregate_clip
+from limbeck.evaluation.extra_scores import ExtraScores
 from limbeck.evaluation.geneval import GenEvalResult, Verdict, aggregate, score_image
 from limbeck.evaluation.sampler import sample, starting_noise
 from limbeck.evaluation.self_test import SelfTestFailed, self_test
@@ -72,7 +72,7 @@ def run(ctx: StageContext) -> StageResult:
         _check_grid(protocol, candidate)
     total = sum(len(_images(protocol)) for protocol in spec.protocols)
     evaluations: list[EvaluationResult] = []
-    clip = _clip_scorer(ctx)
+    scores = _extra_scores(ctx)
     done = 0
     for protocol in spec.protocols:
         images = _images(protocol)
@@ -93,15 +93,13 @@ def run(ctx: StageContext) -> StageResult:
         folder = ctx.output / f"steps-{protocol.steps}"
         save_sheet(np.stack(pictures), [_tile(*it) for it in zip(images, verdicts, strict=True)], folder)
         rate = len(pictures) / (time.monotonic() - started)
-        extra = [_clip_score(clip, images, pictures), NO_IMAGE_REWARD]
+        extra = _measured(scores, images, pictures)
         evaluations.append(_result(spec, protocol, candidate, images, verdicts, rate, extra))
     report = [evaluation.model_dump(mode="json") for evaluation in evaluations]
     (ctx.output / "report.json").write_text(json.dumps(report, indent=1))
     metrics = {f"overall_{evaluation.protocol.steps}_steps": evaluation.overall for evaluation in evaluations}
     return StageResult(metrics=metrics, evaluations=evaluations)
 
-
-CLIP_BATCH = 32
 
 Image = tuple[Prompt, int]
 """A prompt and the repeat index that keys its noise."""
@@ -155,52 +153,23 @@ def _tile(image: Image, verdict: Verdict) -> dict[str, object]:
     }
 
 
-NO_IMAGE_REWARD = ExtraScore(
-    scorer="image-reward",
-    name="image-reward",
-    value=None,
-    interval=None,
-    not_run="this version has no ImageReward: its published package imports what transformers has moved",
-)
-
-
-def _clip_scorer(ctx: StageContext) -> ClipScorer | None:
-    if "scorers" not in ctx.inputs:
-        return None
+def _extra_scores(ctx: StageContext) -> ExtraScores:
     try:
-        return ClipScorer(ctx.input("scorers"), device())
+        return ExtraScores(ctx.inputs.get("scorers"), ctx.inputs.get("reference"), device())
+    except SelfTestFailed as error:
+        raise StageFailure("scorer_broken", str(error)) from error
     except (FileNotFoundError, ValueError, OSError) as error:
-        raise StageFailure("bad_input", f"input 'scorers': {error}") from error
+        raise StageFailure("bad_input", f"input 'scorers' or 'reference': {error}") from error
 
 
-def _clip_score(scorer: ClipScorer | None, images: list[Image], pictures: list[np.ndarray]) -> ExtraScore:
+def _measured(scores: ExtraScores, images: list[Image], pictures: list[np.ndarray]) -> list[ExtraScore]:
     """Over the images of trained combinations, as the overall score is."""
-    if scorer is None:
-        return ExtraScore(
-            scorer="clip-score",
-            name="clip-score",
-            value=None,
-            interval=None,
-            not_run="weights missing: the input 'scorers' is no part of this stage",
-        )
     judged = [
-        (str(prompt.metadata["prompt"]), picture)
+        (picture, str(prompt.metadata["prompt"]))
         for (prompt, _), picture in zip(images, pictures, strict=True)
         if not prompt.held_out
     ]
-    parts = [judged[start : start + CLIP_BATCH] for start in range(0, len(judged), CLIP_BATCH)]
-    cosines = np.concatenate(
-        [scorer.cosines([picture for _, picture in part], [prompt for prompt, _ in part]) for part in parts]
-    )
-    prompts = [prompt for prompt, _ in judged]
-    found = aggregate_clip(scorer.name, cosines, prompts)
-    return ExtraScore(
-        scorer="clip-score",
-        name=found.name,
-        value=found.cosine,
-        interval=_pair(found.interval.to_json()),
-        not_run=None,
-    )
+    return scores.measure([picture for picture, _ in judged], [prompt for _, prompt in judged])
 
 
 def protocol_hash(protocol: EvaluationProtocol) -> str:

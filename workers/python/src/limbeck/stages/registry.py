@@ -18,6 +18,7 @@ ENTRIES: dict[str, str] = {
     "distill_steps": "limbeck.stages.distill_steps:run",
     "evaluate": "limbeck.stages.evaluate:run",
     "export_coreml": "limbeck.stages.export_coreml:run",
+    "annotate": "limbeck.stages.annotate:run",
     "score": "limbeck.stages.score:run",
 }
 

@@ -1,8 +1,8 @@
 """Scores files that came from elsewhere: the service's way to what `limbeck eval` does on a laptop.
 
-Inputs: files (a tree), for GenEval optionally against (a tree of the same form).
-    geneval   detections.jsonl
-    frechet   first.npz, second.npz
+Inputs: files (a tree; an output of `annotate`), and optionally against (a tree of the same form).
+    geneval   detections.jsonl; against: the paired difference
+    frechet   statistics.npz, and against another; or first.npz and second.npz in one tree
     dpg       questions.csv, answers.csv
 Output: report.json, with a verdict for each image. Metrics: the figures with their intervals.
 """
@@ -33,8 +33,10 @@ def _report(ctx: StageContext, spec: ScoreSpec) -> dict[str, Any]:
     if spec.scorer == "geneval":
         against = ctx.input("against") / "detections.jsonl" if "against" in ctx.inputs else None
         return files.geneval(_file(folder, "detections.jsonl"), against)
+    if spec.scorer == "frechet" and "against" in ctx.inputs:
+        return files.frechet(_file(folder, "statistics.npz"), _file(ctx.input("against"), "statistics.npz"))
     if "against" in ctx.inputs:
-        raise ValueError(f"input 'against' is of geneval; the scorer is {spec.scorer}")
+        raise ValueError(f"input 'against' is of geneval and frechet; the scorer is {spec.scorer}")
     if spec.scorer == "frechet":
         return files.frechet(_file(folder, "first.npz"), _file(folder, "second.npz"))
     return files.dpg(_file(folder, "questions.csv"), _file(folder, "answers.csv"))
