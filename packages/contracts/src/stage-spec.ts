@@ -321,6 +321,12 @@ export const ExportCoremlSpec = z
     student_text: StudentTextConfig,
     minimum_target: z.enum(['iOS17', 'iOS18']).default('iOS18'),
     precision: z.literal('fp16').default('fp16'),
+    layout: z
+      .enum(['channels_first', 'tokens_first'])
+      .default('channels_first')
+      .describe(
+        "of the UNet's transformers: [1, channels, 1, tokens] with linear layers as 1x1 convolutions and a matmul a head, as the Neural Engine likes it; or as they are trained",
+      ),
     parity_samples: count('latents the written file is compared on, at every step time', 64).default(4),
     palettes: z
       .array(z.union([z.literal(8), z.literal(6), z.literal(4)]))

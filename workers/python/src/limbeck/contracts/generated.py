@@ -1153,6 +1153,10 @@ class ExportCoremlSpec(BaseModel):
     student_text: WordTextConfig | SnapgenTextConfig
     minimum_target: Literal["iOS17", "iOS18"] = "iOS18"
     precision: Literal["fp16"] = "fp16"
+    layout: Literal["channels_first", "tokens_first"] = "channels_first"
+    """
+    of the UNet's transformers: [1, channels, 1, tokens] with linear layers as 1x1 convolutions and a matmul a head, as the Neural Engine likes it; or as they are trained
+    """
     parity_samples: Annotated[int, Field(ge=1, le=64)] = 4
     """
     latents the written file is compared on, at every step time

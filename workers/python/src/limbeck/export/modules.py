@@ -7,6 +7,7 @@ tokens, D text width.
 import torch
 from torch import Tensor, nn
 
+from limbeck.export.channels_first import channels_first
 from limbeck.models.tiny_decoder import TinyDecoder
 from limbeck.models.unet import EfficientUNet
 
@@ -34,6 +35,19 @@ class UnetStep(nn.Module):
                 "time_embedding": self.unet.time_features(t_B),
                 "text": text_BND,
             }
+
+
+class ChannelsFirstStep(nn.Module):
+    """`UnetStep` in the Neural Engine's layout, with the same inputs and output: what is converted."""
+
+    def __init__(self, step: UnetStep) -> None:
+        super().__init__()
+        self.unet = channels_first(step.unet)
+
+    def forward(self, latent: Tensor, time_embedding: Tensor, text: Tensor) -> Tensor:
+        """[B, C, H, W], [B, F], [B, N, D] -> velocity [B, C, H, W]."""
+        text_BD1N = text.transpose(1, 2)[:, :, None]
+        return self.unet.forward_from_embedding(latent, time_embedding, text_BD1N)
 
 
 class DecoderStep(nn.Module):

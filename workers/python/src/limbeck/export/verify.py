@@ -80,6 +80,7 @@ def verify(
     *,
     precision: Precision = "fp16_storage",
     worst_ops: int = 0,
+    converted: nn.Module | None = None,
 ) -> ParityReport:
     """Runs the package at `path` and the module on the same inputs.
 
@@ -89,6 +90,8 @@ def verify(
         precision: as `MilProgram.run`; a float32 package is the same under both.
         worst_ops: how many of the operations that lose most to report; costs a trace of the module and, a
             case, two executions more and the memory of all its activations.
+        converted: the module that the file was made from, where that is another form of `module`: the
+            operations are compared with it, the outputs with `module`.
 
     Raises:
         ValueError: no cases, a module in training mode, or other outputs than the program's.
@@ -121,7 +124,7 @@ def verify(
         op_census=program.ops(),
         dtype_census=program.program.dtype_census(),
         float32_islands=program.program.float32_islands(),
-        worst_ops=drift(program, Graph(module, inputs_list[0]), inputs_list)[:worst_ops]
+        worst_ops=drift(program, Graph(converted or module, inputs_list[0]), inputs_list)[:worst_ops]
         if worst_ops
         else None,
     )

@@ -31,7 +31,7 @@ from limbeck.export.int8 import quantize
 from limbeck.export.loop import compare_loops
 from limbeck.export.mil_interpreter import load
 from limbeck.export.mil_program import read_program
-from limbeck.export.modules import DecoderStep, UnetStep
+from limbeck.export.modules import ChannelsFirstStep, DecoderStep, UnetStep
 from limbeck.export.onnx_check import compare_with_onnx
 from limbeck.export.palettes import SMALLEST, WIDTHS, Weight, find_weights, palettize
 from limbeck.export.phone import write_phone_folder
@@ -51,8 +51,11 @@ class Part:
     """A module with the inputs that its packages are compared on."""
 
     module: nn.Module
+    """As it was trained: the reference."""
     cases: list[Case]
     output: str
+    converted: nn.Module | None = None
+    """The form of it that is written; None: itself."""
 
     @torch.no_grad()
     def golden(self, path: Path) -> tuple[Case, Tensor, Tensor]:
@@ -73,7 +76,7 @@ class Exporter:
         """Converts and judges a module."""
         path = self.ctx.output / f"{name}.mlpackage"
         written = convert(
-            part.module.requires_grad_(False),
+            (part.converted or part.module).requires_grad_(False),
             part.cases[0],
             [part.output],
             path,
@@ -98,7 +101,13 @@ class Exporter:
         if self.ctx.stop_requested():
             # Minutes at most, and a pure function of the inputs: another attempt starts over.
             raise StopRequested
-        parity: ParityReport = verify(path, part.module, part.cases, worst_ops=self.spec.worst_operations)
+        parity: ParityReport = verify(
+            path,
+            part.module,
+            part.cases,
+            worst_ops=self.spec.worst_operations,
+            converted=part.converted,
+        )
         program = read_program(path)
         findings = check_program(program, self.spec.minimum_target)
         cost = cost_report(program)
@@ -139,7 +148,12 @@ def run(ctx: StageContext) -> StageResult:
     ctx.output.mkdir()
     export = Exporter(ctx, spec)
     steps = _Steps(ctx, 4 + len(spec.palettes) + (spec.weight_budget_bytes > 0) + spec.int8)
-    unet_part = Part(module=step, cases=unet_cases(step, features, places, times), output="velocity")
+    unet_part = Part(
+        module=step,
+        cases=unet_cases(step, features, places, times),
+        output="velocity",
+        converted=ChannelsFirstStep(step).eval() if spec.layout == "channels_first" else None,
+    )
     latents = [{"latent": features.batch([place]).latent_BCHW} for place in places]
     decoder_part = Part(module=decode, cases=latents, output="image")
     source = export.write("unet", unet_part)

@@ -45,7 +45,9 @@ class MplugVqa:
         try:
             mplug = import_module("modelscope.models.multi_modal.mplug")
         except ImportError as error:
-            raise ValueError(f"modelscope is not installed here: run this stage in its image ({error})") from error
+            raise ValueError(
+                f"modelscope is not installed here: run this stage in its image ({error})"
+            ) from error
         try:
             # Without its checkpoint: modelscope would go on where tensors are missing.
             self.model: Any = mplug.MPlug.from_pretrained(
