@@ -312,8 +312,8 @@ export const EvaluateSpec = z
   .meta({ id: 'EvaluateSpec' })
 
 /**
- * Inputs: model (few-step denoiser), decoder, features. Output: unet.mlpackage and its palettes
- * (unet-6bit.mlpackage, unet-mixed.mlpackage), decoder.mlpackage, report.json, ios/.
+ * Inputs: model (few-step denoiser), decoder, features; for text_encoder student_snapshot. Output: unet.mlpackage and its
+ * palettes (unet-6bit.mlpackage, unet-mixed.mlpackage), decoder.mlpackage, text.mlpackage, report.json, ios/.
  */
 export const ExportCoremlSpec = z
   .strictObject({
@@ -364,6 +364,12 @@ export const ExportCoremlSpec = z
       .max(64)
       .default(2)
       .describe('samples drawn with the written files beside torch, on every grid; 0: none'),
+    text_encoder: z
+      .boolean()
+      .default(false)
+      .describe(
+        "text.mlpackage from token ids, with the tokenizers' files in ios/; for CLIP without Gemma, from the input student_snapshot",
+      ),
     onnx: z.boolean().default(true).describe('ONNX Runtime on the same module as an independent check'),
     workers: count('processes that compute palettes', 256).default(1),
   })

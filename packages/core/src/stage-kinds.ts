@@ -40,6 +40,7 @@ export const STAGE_INPUTS: Record<StageKind, Record<string, InputRule>> = {
     model: { required: true, from: ['pretrain', 'distill', 'distill_steps'], assets: ['model'] },
     decoder: { required: true, from: ['distill_decoder'], assets: [] },
     features,
+    student_snapshot: optional(snapshot),
   },
   annotate: {
     images: { required: true, from: ['render_dataset'], assets: ['dataset'] },

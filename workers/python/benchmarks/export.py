@@ -27,7 +27,7 @@ from limbeck.contracts.generated import UnetConfig
 from limbeck.export.convert import convert
 from limbeck.export.int8 import quantize
 from limbeck.export.mil_program import read_program
-from limbeck.export.modules import UnetStep
+from limbeck.export.modules import ChannelsFirstStep, UnetStep
 from limbeck.export.palettes import find_weights, palettize
 from limbeck.export.verify import verify
 from limbeck.models.presets import load_preset
@@ -57,7 +57,8 @@ def case(preset: str, latent: int, tokens: int) -> tuple[UnetStep, dict[str, tor
 
 def write_fp16(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     step, inputs = case(arguments.preset, arguments.latent, arguments.tokens)
-    report = convert(step, inputs, ["velocity"], folder / "fp16.mlpackage")
+    layout = ChannelsFirstStep(step).eval()
+    report = convert(layout, inputs, ["velocity"], folder / "fp16.mlpackage")
     return {
         "parameters": sum(p.numel() for p in step.parameters()),
         "weight_bytes": report.weight_bytes,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from toys.text import write_text_encoders
 
 pytest.importorskip("coremltools", reason="coremltools has wheels for Linux x86_64 and macOS arm64 only")
 
@@ -36,12 +37,12 @@ from limbeck.training.seeding import seeded_build
 TEXT = {"encoder": "words", "vocabulary": "shapes-v1", "width": 16, "tokens": 6, "seed": 3}
 
 
-def denoiser(folder: Path, grids: dict[str, list[float]] | None) -> Path:
+def denoiser(folder: Path, grids: dict[str, list[float]] | None, width: int = 16) -> Path:
     config = UnetConfig(
         architecture="unet",
         latent_channels=4,
         latent_size=8,
-        context_width=16,
+        context_width=width,
         stages=[
             UnetStage(
                 channels=48, heads=1, down_blocks=1, up_blocks=2, transformer_blocks=1, self_attention=low
@@ -69,11 +70,11 @@ def decoder(folder: Path) -> Path:
     return folder
 
 
-def features(folder: Path) -> Path:
+def features(folder: Path, tokens: int = 6, width: int = 16) -> Path:
     rng = np.random.default_rng(4)
     with ShardWriter(folder, 8, {"kind": KIND}) as writer:
         for number in range(3):
-            text = rng.standard_normal((6, 16)).astype(np.float16)
+            text = rng.standard_normal((tokens, width)).astype(np.float16)
             # Captions are padded with zeros: rows that a norm must survive in half precision.
             text[3:] = 0
             arrays = {
@@ -81,12 +82,12 @@ def features(folder: Path) -> Path:
                 "student_text": text,
                 "student_pooled": rng.standard_normal(16).astype(np.float16),
             }
-            add_features(writer, f"{number:06d}", arrays, b"{}")
+            add_features(writer, f"{number:06d}", arrays, b'{"prompt": "a red circle"}')
     return folder
 
 
 def context(folder: Path, grids: dict[str, list[float]] | None, **more: object) -> StageContext:
-    spec = parse_stage_spec({"kind": "export_coreml", "student_text": TEXT, "parity_samples": 2, **more})
+    spec = parse_stage_spec({"kind": "export_coreml", "student_text": TEXT, "parity_samples": 2} | more)
     inputs = {
         "model": denoiser(folder / "model", grids),
         "decoder": decoder(folder / "decoder"),
@@ -247,3 +248,28 @@ def test_text_of_other_encoders_than_the_models_is_refused(tmp_path: Path) -> No
     ) as caught:
         run(ctx)
     assert caught.value.reason == "bad_input"
+
+
+def test_the_text_encoders_are_written_where_they_are_asked_for(tmp_path: Path) -> None:
+    text = {"encoder": "snapgen", "clip": "l+g", "width": 20, "gemma_tokens": 0}
+    asked = context(tmp_path, {"1": [1.0]}, student_text=text, text_encoder=True, loop_samples=0, onnx=False)
+    asked.inputs["student_snapshot"] = write_text_encoders(tmp_path / "snapshot", t5=False, gemma=False)
+    asked.inputs["model"] = denoiser(tmp_path / "wide", {"1": [1.0]}, width=20)
+    asked.inputs["features"] = features(tmp_path / "wide-features", tokens=77, width=20)
+    result = run(asked)
+    assert result.metrics["text_psnr_db"] > 50 and result.metrics["findings"] == 0
+    ios = tmp_path / "output" / "ios"
+    assert (ios / "tokenizer" / "tokenizer.json").is_file() and (ios / "tokenizer_2").is_dir()
+    assert "`text.mlpackage` gives it" in (ios / "GUIDE.md").read_text()
+    assert set(json.loads((ios / "golden.json").read_text())) == {"text", "unet", "decoder"}
+    assert check_export(["check", str(tmp_path / "output")]) == 0
+
+
+def test_text_that_is_no_package_is_refused_with_the_reason(tmp_path: Path) -> None:
+    words = context(tmp_path / "words", {"1": [1.0]}, text_encoder=True)
+    with pytest.raises(StageFailure, match=r"the words' encoder is a table, whole in ios/text\.json"):
+        run(words)
+    text = {"encoder": "snapgen", "clip": "l", "width": 16, "gemma_tokens": 0}
+    missing = context(tmp_path / "missing", {"1": [1.0]}, student_text=text, text_encoder=True)
+    with pytest.raises(StageFailure, match="needs the input 'student_snapshot'"):
+        run(missing)

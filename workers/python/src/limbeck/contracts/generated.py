@@ -1189,6 +1189,10 @@ class ExportCoremlSpec(BaseModel):
     """
     samples drawn with the written files beside torch, on every grid; 0: none
     """
+    text_encoder: bool = False
+    """
+    text.mlpackage from token ids, with the tokenizers' files in ios/; for CLIP without Gemma, from the input student_snapshot
+    """
     onnx: bool = True
     """
     ONNX Runtime on the same module as an independent check

@@ -251,6 +251,16 @@ def without_padding(text_ND: NDArray[Any]) -> NDArray[Any]:
     return text_ND[: max(1, int(used[-1]) + 1 if len(used) else 1)]
 
 
+def stored_captions(folder: Path, places: Sequence[int]) -> list[str]:
+    """Captions of a feature tree's samples.
+
+    Raises:
+        DataError, CorruptSample: as `FeatureSet.load`.
+    """
+    dataset = ShardDataset(folder)
+    return [_caption(dataset, place) for place in places]
+
+
 def _caption(dataset: ShardDataset, place: int) -> str:
     try:
         return str(json.loads(dataset.read(place)["json"])["prompt"])

@@ -7,7 +7,10 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel
 
 from limbeck.export.convert import MinimumTarget, weights_sha256
-from limbeck.export.mil_program import Program, ProgramError, read_program
+from limbeck.export.mil_program import Operation, Program, ProgramError, read_program
+
+TEXT_PACKAGE: Final = "text"
+"""Name of the package that takes token ids."""
 
 OPSETS: Final[dict[MinimumTarget, str]] = {"iOS17": "CoreML7", "iOS18": "CoreML8"}
 
@@ -33,6 +36,10 @@ ALLOWED: Final[dict[MinimumTarget, frozenset[str]]] = {
 gathers, tiles, casts, sines, comparisons and other integer or boolean work, each of which leaves the Neural
 Engine or (sines) is wrong in fp16."""
 
+TEXT_ALLOWED: Final = frozenset({"gather"})
+ID_ARITHMETIC: Final = frozenset({"add", "cast", "greater_equal", "select"})
+"""What a text encoder has besides: it looks words up, and brings their ids (integers) into range before."""
+
 ALLOWED_DTYPES: Final = frozenset({"fp16"})
 """Of what operations compute. A float32 or integer value in between leaves the Neural Engine."""
 
@@ -49,7 +56,7 @@ class Finding:
         return asdict(self)
 
 
-def check_program(program: Program, target: MinimumTarget) -> list[Finding]:
+def check_program(program: Program, target: MinimumTarget, *, text: bool = False) -> list[Finding]:
     """Target, operations and dtypes. Dynamic shapes and control flow do not get this far: reading refuses
     them."""
     found: list[Finding] = []
@@ -57,7 +64,9 @@ def check_program(program: Program, target: MinimumTarget) -> list[Finding]:
         message = f"written for {_named(program.opset)}; asked for is {target} ({OPSETS[target]})"
         found.append(Finding(rule="target", operation="", message=message))
     for operation in program.operations:
-        if operation.type not in ALLOWED[target]:
+        if text and operation.type in ID_ARITHMETIC and not _has_floats(operation):
+            continue
+        if operation.type not in ALLOWED[target] | (TEXT_ALLOWED if text else frozenset()):
             message = f"{operation.type} is not on {target}'s list"
             found.append(Finding(rule="operation", operation=operation.name, message=message))
         wrong = sorted({kind.dtype for _, kind in operation.outputs} - ALLOWED_DTYPES)
@@ -65,6 +74,10 @@ def check_program(program: Program, target: MinimumTarget) -> list[Finding]:
             message = f"{operation.type} computes {', '.join(wrong)}; allowed: {', '.join(ALLOWED_DTYPES)}"
             found.append(Finding(rule="dtype", operation=operation.name, message=message))
     return found
+
+
+def _has_floats(operation: Operation) -> bool:
+    return any(kind.dtype.startswith("fp") for _, kind in operation.outputs)
 
 
 class Reported(BaseModel):
@@ -89,7 +102,7 @@ def check_package(path: Path, target: MinimumTarget, reported: Reported | None =
         return [
             Finding(rule="file", operation="", message=f"cannot be read: {type(error).__name__}: {error}")
         ]
-    found = check_program(program, target)
+    found = check_program(program, target, text=path.stem == TEXT_PACKAGE)
     if reported is None or reported.program_sha256 == program.sha256():
         if reported is not None and reported.weights_sha256 != weights_sha256(path):
             message = "the weight file has other bytes than reported, in places that no operation reads"

@@ -5,6 +5,7 @@ Tensors are raw little-endian float32, row-major, with name, shape and SHA-256 i
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,15 @@ def write_phone_folder(
     frequencies: int,
     text: WordTextConfig | SnapgenTextConfig,
     golden: Mapping[str, tuple[Mapping[str, Tensor], Tensor, Tensor]],
+    tokenizers: Sequence[Path] = (),
 ) -> None:
     """
     Args:
         grids: step times by number of steps.
         frequencies: width of the time embedding.
         golden: by package, its inputs, the expected output in float32, and the file's own output.
+        tokenizers: folders of the text package's tokenizers, CLIP-L's first; none where there is no such
+            package.
     """
     (folder / "golden").mkdir(parents=True)
     scheduler = {
@@ -72,14 +76,22 @@ def write_phone_folder(
     pairs = {name: _golden_pair(folder / "golden", name, *pair) for name, pair in golden.items()}
     _write_json(folder / "golden.json", pairs)
     (folder / "GUIDE.md").write_text(
-        GUIDE.format(text=_write_text(folder, text), half=frequencies // 2, scale=int(TIME_SCALE))
+        GUIDE.format(text=_write_text(folder, text, tokenizers), half=frequencies // 2, scale=int(TIME_SCALE))
     )
 
 
-def _write_text(folder: Path, config: WordTextConfig | SnapgenTextConfig) -> str:
+def _write_text(folder: Path, config: WordTextConfig | SnapgenTextConfig, tokenizers: Sequence[Path]) -> str:
     """Writes what turns a caption into `text`; returns the guide's sentence about it."""
     if isinstance(config, SnapgenTextConfig):
         _write_json(folder / "text.json", config.model_dump())
+        if tokenizers:
+            for tokenizer in tokenizers:
+                shutil.copytree(tokenizer, folder / tokenizer.name)
+            names = " and ".join(f"`{tokenizer.name}/`" for tokenizer in tokenizers)
+            return (
+                f"`text.mlpackage` gives it. Cut the caption into tokens by {names} (byte pairs, 77 ids with"
+                " begin, end and padding) and feed them as Int32: `ids_l` by CLIP-L's, `ids_g` by CLIP-G's."
+            )
         return (
             "`text.json` names the encoders (CLIP-L and CLIP-G joined on channels, then Gemma-2, on tokens;"
             " unused positions are zeros). They are not part of this folder: tokenizers and weights have"

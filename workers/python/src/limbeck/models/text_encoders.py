@@ -237,6 +237,11 @@ class SnapgenTextEncoder(_ClipAndMore):
     def digest(self) -> str:
         return self._digest(self.config.model_dump())
 
+    @property
+    def clip_encoders(self) -> list[_Encoder]:
+        """CLIP-L, and CLIP-G where the configuration has it: for the export."""
+        return self._clip.encoders
+
 
 def _joint_width(snapshot: Path) -> int:
     """Width of the absent T5, from the transformer that would read it."""

@@ -1,6 +1,7 @@
 """Writes the few-step student and its decoder as Core ML packages, and checks the written files.
 
-Inputs: model (a UNet denoiser), decoder, features (latents and texts to compare on).
+Inputs: model (a UNet denoiser), decoder, features (latents and texts to compare on); for text_encoder
+student_snapshot (the student's CLIPs).
 Output: unet.mlpackage, decoder.mlpackage, a package for each palette (unet-6bit.mlpackage, ...), for int8 and
 for the mixed plan (unet-mixed.mlpackage); report.json; ios/ (constants, golden pair, guide).
 
@@ -21,10 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from limbeck.contracts.context import StageContext, StageFailure, StopRequested
-from limbeck.contracts.generated import ExportCoremlSpec, StageResult, UnetConfig
-from limbeck.data.features import FeatureSet
+from limbeck.contracts.generated import ExportCoremlSpec, SnapgenTextConfig, StageResult, UnetConfig
+from limbeck.data.features import FeatureSet, stored_captions
 from limbeck.data.randomness import normal
-from limbeck.export.checks import check_program
+from limbeck.export.checks import TEXT_PACKAGE, check_program
 from limbeck.export.convert import ConversionReport, convert, describe
 from limbeck.export.device_cost import cost_report
 from limbeck.export.int8 import quantize
@@ -109,7 +110,7 @@ class Exporter:
             converted=part.converted,
         )
         program = read_program(path)
-        findings = check_program(program, self.spec.minimum_target)
+        findings = check_program(program, self.spec.minimum_target, text=name == TEXT_PACKAGE)
         cost = cost_report(program)
         for finding in findings:
             self.ctx.warn(f"{path.name}: {finding.operation or finding.rule}: {finding.message}")
@@ -147,7 +148,9 @@ def run(ctx: StageContext) -> StageResult:
     shutil.rmtree(ctx.output)
     ctx.output.mkdir()
     export = Exporter(ctx, spec)
-    steps = _Steps(ctx, 4 + len(spec.palettes) + (spec.weight_budget_bytes > 0) + spec.int8)
+    steps = _Steps(
+        ctx, 4 + len(spec.palettes) + 2 * (spec.weight_budget_bytes > 0) + spec.int8 + spec.text_encoder
+    )
     unet_part = Part(
         module=step,
         cases=unet_cases(step, features, places, times),
@@ -160,6 +163,12 @@ def run(ctx: StageContext) -> StageResult:
     steps.done()
     decoder_path = export.write("decoder", decoder_part)
     steps.done()
+    golden: dict[str, tuple[Case, Tensor, Tensor]] = {}
+    tokenizers: list[Path] = []
+    if spec.text_encoder:
+        text_part, tokenizers = _text(ctx, spec, places)
+        golden[TEXT_PACKAGE] = text_part.golden(export.write(TEXT_PACKAGE, text_part))
+        steps.done()
 
     _palettes(export, steps, source, unet_part)
     if spec.int8:
@@ -172,7 +181,7 @@ def run(ctx: StageContext) -> StageResult:
         export.measured("onnx_psnr_db", worst.psnr_db)
     steps.done()
 
-    golden = {"unet": unet_part.golden(source), "decoder": decoder_part.golden(decoder_path)}
+    golden |= {"unet": unet_part.golden(source), "decoder": decoder_part.golden(decoder_path)}
     write_phone_folder(
         ctx.output / "ios",
         unet=read_program(source),
@@ -181,6 +190,7 @@ def run(ctx: StageContext) -> StageResult:
         frequencies=unet.config.time_frequencies,
         text=spec.student_text,
         golden=golden,
+        tokenizers=tokenizers,
     )
     export.report["times"] = times
     export.metrics["package_bytes"] = export.metrics["unet_bytes"] + export.metrics["decoder_bytes"]
@@ -188,18 +198,47 @@ def run(ctx: StageContext) -> StageResult:
     return StageResult(metrics=export.metrics)
 
 
+def _text(ctx: StageContext, spec: ExportCoremlSpec, places: Sequence[int]) -> tuple[Part, list[Path]]:
+    """The text encoders on captions of the features, and the folders of their tokenizers."""
+    if not isinstance(spec.student_text, SnapgenTextConfig):
+        raise StageFailure(
+            "bad_config",
+            "text_encoder: the words' encoder is a table, whole in ios/text.json; packages are for CLIP",
+        )
+    from limbeck.export.text_modules import INPUTS, ClipText, text_graph
+    from limbeck.models.text_encoders import CLIP_TOKENS, SnapgenTextEncoder
+
+    try:
+        encoder = SnapgenTextEncoder(spec.student_text, ctx.input("student_snapshot"))
+        module = ClipText(encoder).eval()
+    except (FileNotFoundError, ValueError) as error:
+        raise StageFailure("bad_input", f"text_encoder: {error}") from error
+    captions = stored_captions(ctx.input("features"), places)
+    cases: list[Case] = []
+    for caption in captions:
+        found = [one.ids([caption], CLIP_TOKENS)[0] for one in encoder.clip_encoders]
+        cases.append(dict(zip(INPUTS, (ids.int() for ids in found), strict=False)))
+    part = Part(module=module, cases=cases, output="text", converted=text_graph(module))
+    return part, [one.folders[1] for one in encoder.clip_encoders]
+
+
 def _psnr(one: Difference) -> float:
     return one.psnr_db
 
 
 class _Steps:
+    """Progress in hundredths of a package, so that long fits do not look stalled."""
+
     def __init__(self, ctx: StageContext, total: int) -> None:
         self.ctx, self.total, self.count = ctx, total, 0
-        ctx.progress(0, total, None, None)
+        self.part(0, 1)
+
+    def part(self, done: int, of: int) -> None:
+        self.ctx.progress(100 * self.count + 100 * done // of, 100 * self.total, None, None)
 
     def done(self) -> None:
         self.count += 1
-        self.ctx.progress(self.count, self.total, None, None)
+        self.part(0, 1)
 
 
 def _palettes(export: Exporter, steps: _Steps, source: Path, part: Part) -> None:
@@ -217,7 +256,9 @@ def _palettes(export: Exporter, steps: _Steps, source: Path, part: Part) -> None
     def build(name: str, plan: Mapping[str, int], **more: object) -> None:
         path = ctx.output / f"{name}.mlpackage"
         cache = ctx.workdir / "palettes"
-        program = palettize(source, path, plan, group=group, workers=spec.workers, cache=cache)
+        program = palettize(
+            source, path, plan, group=group, workers=spec.workers, cache=cache, progress=steps.part
+        )
         kept = {weight.name: weight.kept or "the plan" for weight in weights if weight.name not in plan}
         whole = [w.name for w in weights if w.name in plan and group and w.group(group) != group]
         notes = {"bits": dict(plan), "kept": kept, "one_palette": whole, **more}
@@ -227,7 +268,7 @@ def _palettes(export: Exporter, steps: _Steps, source: Path, part: Part) -> None
     for bits in spec.palettes:
         build(f"unet-{bits}bit", dict.fromkeys(open_names, bits))
     if spec.weight_budget_bytes:
-        rows, plan = _mixed(export, source, weights, part.cases, group)
+        rows, plan = _mixed(export, steps, source, weights, part.cases, group)
         table = [finite(asdict(row)) for row in rows]
         build("unet-mixed", plan.bits, predicted=plan.as_json(), sensitivity=table)
         export.metrics["unet_mixed_weight_bytes"] = float(plan.weight_bytes)
@@ -241,12 +282,18 @@ def _int8(export: Exporter, steps: _Steps, source: Path, part: Part) -> None:
 
 
 def _mixed(
-    export: Exporter, source: Path, weights: Sequence[Weight], cases: list[Case], group: int
+    export: Exporter,
+    steps: _Steps,
+    source: Path,
+    weights: Sequence[Weight],
+    cases: list[Case],
+    group: int,
 ) -> tuple[list[Row], Plan]:
     spec = export.spec
     # Spread over samples and times: neighbouring cases are one sample at neighbouring times.
     chosen = cases[:: max(1, len(cases) // spec.sensitivity_cases)][: spec.sensitivity_cases]
-    rows = measure(load(source), weights, chosen, WIDTHS, group=group)
+    rows = measure(load(source), weights, chosen, WIDTHS, group=group, progress=steps.part)
+    steps.done()
     try:
         return rows, plan_under(spec.weight_budget_bytes, weights, rows)
     except ValueError as error:
