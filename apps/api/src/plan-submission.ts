@@ -1,5 +1,6 @@
-import type { RunCreate } from '@limbeck/contracts'
+import type { RunCreate, RunPlan, StageSpec } from '@limbeck/contracts'
 import { getPreset, type Plan, planRun, type RecipeIssue } from '@limbeck/core'
+import type { z } from 'zod'
 import { ProblemError } from './problem.ts'
 import { unknownRecipe } from './routes/recipes.ts'
 
@@ -14,6 +15,32 @@ export function planSubmission({ recipe, overrides }: RunCreate): Plan {
   throw new ProblemError(code, describe(alone.ok ? plan.error : alone.error), {
     errors: alone.ok ? plan.error : alone.error,
   })
+}
+
+type Preview = {
+  stages: Omit<z.infer<typeof RunPlan>['stages'][number], 'seconds'>[]
+  issues: RecipeIssue[]
+}
+
+/** What would become of it; what does not fit is part of the answer. @throws ProblemError for an unknown preset. */
+export function previewOf({ recipe, overrides }: RunCreate): Preview {
+  const base = typeof recipe === 'string' ? getPreset(recipe) : recipe
+  if (!base) throw unknownRecipe(String(recipe))
+  const plan = planRun(base, overrides)
+  if (!plan.ok) return { stages: [], issues: plan.error }
+  const stages = plan.value.stages.map(({ name, kind, resource_class, spec }) => ({
+    name,
+    kind,
+    resource_class,
+    ...workOf(spec),
+  }))
+  return { stages, issues: [] }
+}
+
+function workOf(spec: StageSpec): { steps: number | null; images: number | null } {
+  if (!('training' in spec)) return { steps: null, images: null }
+  const { steps, batch_size } = spec.training
+  return { steps, images: steps * batch_size }
 }
 
 const describe = (issues: readonly RecipeIssue[]): string => {

@@ -81,6 +81,16 @@ export const StageDetail = StageView.extend({
   inputs: z.record(z.string(), InputReference),
 }).meta({ id: 'StageDetail' })
 
+/** What a list shows of a run's work; null where there is none yet. */
+export const RunFigures = z
+  .strictObject({
+    step: z.int().nullable().describe('of the running stage'),
+    total: z.int().nullable(),
+    task_loss: z.number().nullable().describe('newest loss/task of the latest stage that has one'),
+    overall: z.number().nullable().describe('newest evaluation'),
+  })
+  .meta({ id: 'RunFigures' })
+
 export const RunSummary = z
   .strictObject({
     id: RunId,
@@ -96,6 +106,7 @@ export const RunSummary = z
     started_at: Timestamp.nullable(),
     ended_at: Timestamp.nullable(),
     stages_by_state: z.record(z.string(), z.int()),
+    figures: RunFigures,
   })
   .meta({ id: 'RunSummary' })
 
@@ -109,12 +120,47 @@ export const RunListQuery = z.strictObject({
   state: RunState.optional(),
   recipe: Name.optional(),
   label: z.string().max(120).optional(),
+  text: z
+    .string()
+    .min(1)
+    .max(120)
+    .optional()
+    .describe('part of recipe, label or submitter, in any case; or how the id begins'),
   cursor: z.string().max(200).optional(),
   limit: z.coerce.number().int().min(1).max(200).default(50),
 })
 export const RunList = z
   .strictObject({ runs: z.array(RunSummary), next_cursor: z.string().nullable() })
   .meta({ id: 'RunList' })
+
+/** POST /v1/runs/cancel. */
+export const RunsCancel = z.strictObject({ runs: z.array(RunId).min(1).max(500) }).meta({ id: 'RunsCancel' })
+export const RunsCancelled = z
+  .strictObject({
+    cancelled: z.array(RunId).describe('their cancel is stored, or was before'),
+    refused: z.array(z.strictObject({ run: RunId, reason: z.string() })),
+  })
+  .meta({ id: 'RunsCancelled' })
+
+/** POST /v1/runs/plan: what a submission would become. Nothing is stored. */
+export const RunPlan = z
+  .strictObject({
+    stages: z.array(
+      z.strictObject({
+        name: StageName,
+        kind: StageKind,
+        resource_class: ResourceClass,
+        seconds: z
+          .number()
+          .nullable()
+          .describe('median of the last 20 that succeeded with this kind, class and name; null: none yet'),
+        steps: z.int().nullable().describe('updates, of a training stage'),
+        images: z.int().nullable().describe('steps times the batch'),
+      }),
+    ),
+    issues: z.array(z.strictObject({ path: z.string(), message: z.string() })),
+  })
+  .meta({ id: 'RunPlan' })
 
 /** POST /v1/runs/{run}/retry: reopens failed, cancelled and skipped stages with fresh budgets. */
 export const RetryRequest = z

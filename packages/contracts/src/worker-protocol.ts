@@ -129,4 +129,23 @@ export const WorkerView = z
     stage: StageId.nullable(),
   })
   .meta({ id: 'WorkerView' })
+/** Where stages wait. */
+export const QueueList = z
+  .strictObject({
+    classes: z.array(
+      z.strictObject({
+        resource_class: ResourceClass,
+        blocked: z.int().describe('wait for other stages'),
+        queued: z.int(),
+        due: z.int().describe('of the queued: those that are not waiting for a time'),
+        running: z.int(),
+        oldest_wait_seconds: z.number().nullable().describe('of the due'),
+        workers: z.int().describe('connected workers of the class that take stages'),
+        free: z.int(),
+      }),
+    ),
+    project: z.strictObject({ name: z.string(), running: z.int(), queued: z.int() }),
+  })
+  .meta({ id: 'QueueList' })
+
 export const WorkerList = z.strictObject({ workers: z.array(WorkerView) }).meta({ id: 'WorkerList' })

@@ -8,6 +8,7 @@ import { route } from '../route.ts'
 
 const tags = ['artifacts']
 const URL_SECONDS = 3600
+const INLINE_BYTES = 8 * 1024 * 1024
 
 async function verified({ store }: ApiContext, digest: string): Promise<ArtifactRow> {
   const [artifact] = await findArtifacts(store, [digest])
@@ -53,9 +54,15 @@ export function artifactRoutes(app: App, context: ApiContext): void {
     '/v1/artifacts/:digest/files/*',
     route(context, 'viewer', {
       tags,
-      summary: 'Redirects to a file of a tree, with its content type and disposition',
+      summary: 'A file of a tree: a redirect to it, with its content type and disposition; or its bytes',
       params: z.strictObject({ digest: Digest, '*': z.string().min(1).max(500) }),
-      response: { 302: z.null().describe('Location: a presigned URL') },
+      querystring: z.strictObject({
+        inline: z
+          .literal('1')
+          .optional()
+          .describe('answer the bytes, for pages that may not read from the object store; 8 MiB at most'),
+      }),
+      response: { 200: z.any().describe('the bytes'), 302: z.null().describe('Location: a presigned URL') },
     }),
     async (request, reply) => {
       const { digest, '*': path } = request.params
@@ -68,6 +75,18 @@ export function artifactRoutes(app: App, context: ApiContext): void {
         )
       const [blob] = await findArtifacts(store, [file.sha256])
       if (!blob) throw new ProblemError('artifact_not_verified', `file ${path} of ${digest} is not verified`)
+      if (request.query.inline !== undefined) {
+        if (blob.size > INLINE_BYTES)
+          throw new ProblemError('body_too_large', `${path} has ${blob.size} bytes; inline: ${INLINE_BYTES}`)
+        const { contentType, contentDisposition } = contentOf(path)
+        return reply
+          .header('cache-control', `private, max-age=31536000, immutable`)
+          .header('content-disposition', contentDisposition)
+          .header('content-security-policy', "default-src 'none'; sandbox")
+          .header('x-content-type-options', 'nosniff')
+          .type(contentType)
+          .send(await objects.readObject(blob.object_key, INLINE_BYTES))
+      }
       const url = await objects.signGet(blob.object_key, { expirySeconds: URL_SECONDS, ...contentOf(path) })
       return reply.header('cache-control', `private, max-age=${URL_SECONDS / 2}`).redirect(url, 302)
     },

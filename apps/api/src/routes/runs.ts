@@ -1,12 +1,32 @@
-import { RetryRequest, RunCreate, RunId, RunList, RunListQuery, RunView } from '@limbeck/contracts'
+import {
+  RetryRequest,
+  RunCreate,
+  RunId,
+  RunList,
+  RunListQuery,
+  RunPlan,
+  RunsCancel,
+  RunsCancelled,
+  RunView,
+} from '@limbeck/contracts'
 import { digestOf } from '@limbeck/core'
-import { cancelRun, getRun, listAssets, listRuns, recordAudit, retryRun, submitRun } from '@limbeck/store'
+import {
+  cancelRun,
+  cancelRuns,
+  expectedSeconds,
+  getRun,
+  listAssets,
+  listRuns,
+  recordAudit,
+  retryRun,
+  submitRun,
+} from '@limbeck/store'
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { actorOf, identityOf } from '../auth.ts'
 import { type ApiContext, type App, settled } from '../context.ts'
 import { IdempotencyHeaders, idempotencyKeyOf } from '../idempotency.ts'
-import { planSubmission } from '../plan-submission.ts'
+import { planSubmission, previewOf } from '../plan-submission.ts'
 import { ProblemError } from '../problem.ts'
 import { route } from '../route.ts'
 import { signalRun } from '../signals.ts'
@@ -93,6 +113,53 @@ export function runRoutes(app: App, context: ApiContext): void {
       response: { 200: RunView },
     }),
     async (request) => settled(await getRun(store, identityOf(request).project, request.params.run)),
+  )
+
+  app.post(
+    '/v1/runs/plan',
+    route(
+      context,
+      'viewer',
+      {
+        tags,
+        summary: 'What a submission would become: its stages, how long such stages took, what does not fit',
+        body: RunCreate,
+        response: { 200: RunPlan },
+      },
+      { bodyLimit: 512 * 1024 },
+    ),
+    async (request) => {
+      const preview = previewOf(request.body)
+      const seconds = await expectedSeconds(store, identityOf(request).project, preview.stages)
+      return {
+        stages: preview.stages.map((stage, index) => ({ ...stage, seconds: seconds[index] ?? null })),
+        issues: preview.issues,
+      }
+    },
+  )
+
+  app.post(
+    '/v1/runs/cancel',
+    route(context, 'submitter', {
+      tags,
+      summary: 'Ask that many runs end; each by itself',
+      body: RunsCancel,
+      response: { 200: RunsCancelled },
+    }),
+    async (request) => {
+      const identity = identityOf(request)
+      const { cancelled, refused } = await cancelRuns(
+        store,
+        identity.project,
+        request.body.runs,
+        actorOf(identity),
+      )
+      for (const run of cancelled) {
+        signalRun(context, run)
+        await audit(request, 'run.cancel', run.id, { state: run.state })
+      }
+      return { cancelled: cancelled.map((run) => run.id), refused }
+    },
   )
 
   app.post(

@@ -1,5 +1,5 @@
-import { WorkerId, WorkerList, WorkerView } from '@limbeck/contracts'
-import { drainWorker, listWorkers, recordAudit } from '@limbeck/store'
+import { QueueList, WorkerId, WorkerList, WorkerView } from '@limbeck/contracts'
+import { drainWorker, listQueues, listWorkers, recordAudit } from '@limbeck/store'
 import { z } from 'zod'
 import { actorOf, identityOf } from '../auth.ts'
 import { type ApiContext, type App, settled } from '../context.ts'
@@ -18,6 +18,16 @@ export function workerRoutes(app: App, context: ApiContext): void {
       response: { 200: WorkerList },
     }),
     async (request) => ({ workers: await listWorkers(store, identityOf(request).project) }),
+  )
+
+  app.get(
+    '/v1/queues',
+    route(context, 'viewer', {
+      tags,
+      summary: 'Stages that wait and run, by resource class, and who serves it',
+      response: { 200: QueueList },
+    }),
+    async (request) => listQueues(store, identityOf(request).project),
   )
 
   app.post(

@@ -39,6 +39,13 @@ const summaryOf = (row: RunSummaryRow): RunSummary => ({
   started_at: isoOrNull(row.started_at),
   ended_at: isoOrNull(row.ended_at),
   stages_by_state: row.stages_by_state,
+  figures: {
+    step: row.step,
+    total: row.total,
+    // A loss that is no number is shown by its series, not in a list.
+    task_loss: row.task_loss !== null && Number.isFinite(row.task_loss) ? row.task_loss : null,
+    overall: row.overall,
+  },
 })
 
 const attemptOf = (row: NamedAttemptRow): z.infer<typeof AttemptView> => ({
@@ -142,6 +149,7 @@ export async function listRuns(
     state: query.state ?? null,
     recipe: query.recipe ?? null,
     label: query.label ?? null,
+    text: query.text ?? null,
     before: query.cursor ?? null,
     limit: query.limit + 1,
   })

@@ -6,6 +6,10 @@ import { stateIs } from './states.ts'
 
 export type RunSummaryRow = Omit<RunRow, 'recipe_body' | 'assets'> & {
   stages_by_state: Record<string, number>
+  step: number | null
+  total: number | null
+  task_loss: number | null
+  overall: number | null
 }
 
 const SUMMARY = `run.id, run.project, run.recipe, run.recipe_version, run.recipe_digest, run.overrides, run.label,
@@ -13,7 +17,22 @@ const SUMMARY = `run.id, run.project, run.recipe, run.recipe_version, run.recipe
   run.cancel_requested_at,
   (SELECT coalesce(jsonb_object_agg(by_state.state, by_state.count), '{}') FROM (
      SELECT state, count(*)::int AS count FROM stage WHERE run_id = run.id GROUP BY state) AS by_state
-  ) AS stages_by_state`
+  ) AS stages_by_state, busy.step, busy.total, loss.task_loss, score.overall`
+
+/** One row a run: indexes stage (run_id, name), series (stage_id, kind, name), evaluation (run_id). */
+const FIGURES = `
+  LEFT JOIN LATERAL (
+    SELECT (progress->>'step')::int AS step, (progress->>'total')::int AS total FROM stage
+    WHERE run_id = run.id AND ${stateIs(isLeased)} AND progress IS NOT NULL ORDER BY position DESC LIMIT 1
+  ) AS busy ON true
+  LEFT JOIN LATERAL (
+    SELECT series.last_value AS task_loss FROM stage JOIN series ON series.stage_id = stage.id
+    WHERE stage.run_id = run.id AND series.kind = 'scalar' AND series.name = 'loss/task'
+    ORDER BY stage.position DESC LIMIT 1
+  ) AS loss ON true
+  LEFT JOIN LATERAL (
+    SELECT (body->>'overall')::float8 AS overall FROM evaluation WHERE run_id = run.id ORDER BY id DESC LIMIT 1
+  ) AS score ON true`
 
 /** Newest first, below the id of `before`. Indexes: run (project, id), run (project, state, id), stage (run_id, name). */
 export async function selectRuns(
@@ -23,16 +42,22 @@ export async function selectRuns(
     state: RunState | null
     recipe: string | null
     label: string | null
+    text: string | null
     before: string | null
     limit: number
   },
 ): Promise<RunSummaryRow[]> {
   const { rows } = await db.query<RunSummaryRow>(
-    `SELECT ${SUMMARY} FROM run
-     WHERE project = $1 AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR recipe = $3)
-       AND ($4::text IS NULL OR label = $4) AND ($5::text IS NULL OR id < $5)
-     ORDER BY id DESC LIMIT $6`,
-    [project, filter.state, filter.recipe, filter.label, filter.before, filter.limit],
+    `SELECT ${SUMMARY} FROM (
+       SELECT * FROM run
+       WHERE project = $1 AND ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR recipe = $3)
+         AND ($4::text IS NULL OR label = $4) AND ($5::text IS NULL OR id < $5)
+         AND ($7::text IS NULL OR starts_with(id, $7)
+           OR strpos(lower(recipe || chr(10) || label || chr(10) || submitted_by), lower($7)) > 0)
+       ORDER BY id DESC LIMIT $6
+     ) AS run ${FIGURES}
+     ORDER BY run.id DESC`,
+    [project, filter.state, filter.recipe, filter.label, filter.before, filter.limit, filter.text],
   )
   return rows
 }
@@ -44,7 +69,7 @@ export async function selectRunSummary(
   run: string,
 ): Promise<RunSummaryRow | null> {
   const { rows } = await db.query<RunSummaryRow>(
-    `SELECT ${SUMMARY} FROM run WHERE run.id = $1 AND run.project = $2`,
+    `SELECT ${SUMMARY} FROM run ${FIGURES} WHERE run.id = $1 AND run.project = $2`,
     [run, project],
   )
   return rows[0] ?? null
