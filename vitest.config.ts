@@ -6,7 +6,12 @@ import { defineConfig } from 'vitest/config'
  */
 export default defineConfig({
   test: {
-    include: ['packages/*/test/**/*.test.ts', 'apps/*/test/**/*.test.ts', 'tests/**/*.test.ts'],
+    include: [
+      'packages/*/test/**/*.test.ts',
+      'apps/*/test/**/*.test.ts',
+      'apps/*/src/**/test/**/*.test.ts',
+      'tests/**/*.test.ts',
+    ],
     // Whole runs under kill -9 have a command of their own: ./limbeck test --only chaos.
     exclude: ['**/node_modules/**', '.limbeck/**', 'tests/chaos/**'],
     globalSetup: ['tests/support/global-setup.ts'],

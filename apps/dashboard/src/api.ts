@@ -1,4 +1,18 @@
-import { ArrayPoints, LogPage, Problem, RunList, RunView, SeriesList, SeriesPoints } from '@limbeck/contracts'
+import {
+  ArrayPoints,
+  EvaluationList,
+  LogPage,
+  ModelVersionList,
+  Problem,
+  PromotionList,
+  PublishedList,
+  QueueList,
+  RunList,
+  RunView,
+  SeriesList,
+  SeriesPoints,
+  WorkerList,
+} from '@limbeck/contracts'
 import type { z } from 'zod'
 
 /** What the API answered instead of data; `code` is stable (docs/api.md). */
@@ -43,17 +57,40 @@ export const queryText = (values: Record<string, string | number | undefined>): 
     : `?${new URLSearchParams(given.map(([key, value]) => [key, String(value)]))}`
 }
 
+interface Steps {
+  from: number
+  to: number
+}
+
 export const api = {
-  runs: (filter: { state?: string | undefined; cursor?: string | undefined }) =>
-    request(`/v1/runs${queryText(filter)}`, RunList),
+  runs: (filter: {
+    state?: string | undefined
+    recipe?: string | undefined
+    text?: string | undefined
+    cursor?: string | undefined
+    limit?: number | undefined
+  }) => request(`/v1/runs${queryText(filter)}`, RunList),
   run: (run: string) => request(`/v1/runs/${run}`, RunView),
   series: (run: string) => request(`/v1/runs/${run}/series`, SeriesList),
-  scalars: (stage: string, name: string) =>
-    request(`/v1/metrics/scalars${queryText({ stage, name, max_points: 1200 })}`, SeriesPoints),
-  arrays: (stage: string, name: string) =>
-    request(`/v1/metrics/arrays${queryText({ stage, name })}`, ArrayPoints),
+  /** The whole series, or the steps of a window, in at most as many buckets as a chart can show. */
+  scalars: (stage: string, name: string, window: Steps | null = null) =>
+    request(
+      `/v1/metrics/scalars${queryText({ stage, name, max_points: 1200, from_step: window?.from, to_step: window?.to })}`,
+      SeriesPoints,
+    ),
+  arrays: (stage: string, name: string, window: Steps | null = null) =>
+    request(
+      `/v1/metrics/arrays${queryText({ stage, name, from_step: window?.from, to_step: window?.to })}`,
+      ArrayPoints,
+    ),
   logs: (stage: string, from: number) =>
     request(`/v1/stages/${stage}/logs${queryText({ from, limit: 2000 })}`, LogPage),
+  evaluations: (run?: string) => request(`/v1/evaluations${queryText({ run })}`, EvaluationList),
+  published: () => request('/v1/evaluations/published', PublishedList),
+  models: () => request('/v1/models', ModelVersionList),
+  promotions: () => request('/v1/promotions', PromotionList),
+  workers: () => request('/v1/workers', WorkerList),
+  queues: () => request('/v1/queues', QueueList),
   cancel: (run: string) => request(`/v1/runs/${run}/cancel`, RunView, json({})),
   retry: (run: string) => request(`/v1/runs/${run}/retry`, RunView, json({})),
   /** The one-time code of the printed address becomes a cookie. */

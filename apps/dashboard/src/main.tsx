@@ -1,5 +1,5 @@
 import './environment.ts'
-import { Alert, Anchor, AppShell, Group, MantineProvider, Text } from '@mantine/core'
+import { Alert, MantineProvider, Text } from '@mantine/core'
 import '@mantine/core/styles.css'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import {
@@ -7,43 +7,81 @@ import {
   createRoute,
   createRouter,
   Link,
-  Outlet,
+  lazyRouteComponent,
   RouterProvider,
+  useNavigate,
 } from '@tanstack/react-router'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { ApiError, api } from './api.ts'
-import { RunPage } from './pages/run.tsx'
-import { RunsPage } from './pages/runs.tsx'
+import { RunPage } from './run/run-page.tsx'
+import { RunSearch } from './run/search.ts'
+import { Shell } from './shell/shell.tsx'
 
 const root = createRootRoute({
-  component: () => (
-    <AppShell header={{ height: 48 }} padding="md">
-      <AppShell.Header px="md">
-        <Group h="100%">
-          <Anchor component={Link} to="/" fw={700} underline="never">
-            Limbeck
-          </Anchor>
-        </Group>
-      </AppShell.Header>
-      <AppShell.Main maw={1440} mx="auto">
-        <Outlet />
-      </AppShell.Main>
-    </AppShell>
-  ),
+  component: Shell,
   notFoundComponent: () => (
     <Text>
       There is no such page. <Link to="/">All runs</Link>
     </Text>
   ),
+  errorComponent: ({ error }) => (
+    <Alert color="red" title="This page broke" m="md">
+      {error instanceof Error ? error.message : String(error)}. Reload the page; if it breaks again, the
+      message above says where.
+    </Alert>
+  ),
 })
-const runs = createRoute({ getParentRoute: () => root, path: '/', component: RunsPage })
+const runs = createRoute({
+  getParentRoute: () => root,
+  path: '/',
+  component: lazyRouteComponent(() => import('./pages/runs.tsx'), 'RunsPage'),
+})
 const run = createRoute({
   getParentRoute: () => root,
   path: '/runs/$run',
-  component: () => <RunPage run={run.useParams().run} />,
+  validateSearch: (search) => RunSearch.parse(search),
+  component: RunRoute,
 })
-const router = createRouter({ routeTree: root.addChildren([runs, run]) })
+const evaluations = createRoute({
+  getParentRoute: () => root,
+  path: '/evaluations',
+  component: lazyRouteComponent(() => import('./pages/evaluations.tsx'), 'EvaluationsPage'),
+})
+const releases = createRoute({
+  getParentRoute: () => root,
+  path: '/releases',
+  component: lazyRouteComponent(() => import('./pages/releases.tsx'), 'ReleasesPage'),
+})
+const workers = createRoute({
+  getParentRoute: () => root,
+  path: '/workers',
+  component: lazyRouteComponent(() => import('./pages/workers.tsx'), 'WorkersPage'),
+})
+const router = createRouter({ routeTree: root.addChildren([runs, run, evaluations, releases, workers]) })
+
+/** A view is its address: every change of a page's state is one of the URL, without a new entry in the history. */
+function RunRoute() {
+  const search = run.useSearch()
+  const id = run.useParams().run
+  const navigate = useNavigate()
+  return (
+    <RunPage
+      key={id}
+      run={id}
+      search={search}
+      onSearch={(change) =>
+        void navigate({
+          to: '/runs/$run',
+          params: { run: id },
+          search: (before: RunSearch) => ({ ...before, ...change }),
+          replace: true,
+          resetScroll: false,
+        })
+      }
+    />
+  )
+}
 
 /** Asking again does not sign anybody in. */
 const retry = (failures: number, error: Error): boolean =>
