@@ -1,21 +1,23 @@
 /** What the dashboard's lists ask for: search, key figures, many cancels, plans, queues, files answered by the API. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Plane, startPlane } from './support/plane.ts'
-import { ended, render, runUntil, submission, submit, trivialRecipe } from './support/runs.ts'
+import {
+  cancelEverything,
+  ended,
+  render,
+  runUntil,
+  submission,
+  submit,
+  trivialRecipe,
+} from './support/runs.ts'
 import { TestWorker } from './support/worker.ts'
 
 let plane: Plane
 beforeAll(async () => {
   plane = await startPlane()
 }, 120_000)
-/** What a test leaves in the queue is not the next one's. */
-beforeEach(async () => {
-  const { runs } = await plane.as('viewer').must('GET', '/v1/runs?limit=200')
-  if (runs.length > 0)
-    await plane
-      .as('submitter')
-      .must('POST', '/v1/runs/cancel', { runs: runs.map(({ id }: { id: string }) => id) })
-})
+beforeEach(() => cancelEverything(plane.as('submitter')))
+
 describe('runs', () => {
   it('are found by parts of label, recipe and submitter in any case, and by how their id begins', async () => {
     const user = plane.as('submitter')

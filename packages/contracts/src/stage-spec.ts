@@ -325,7 +325,7 @@ export const ExportCoremlSpec = z
       .enum(['channels_first', 'tokens_first'])
       .default('channels_first')
       .describe(
-        "of the UNet's transformers: [1, channels, 1, tokens] with linear layers as 1x1 convolutions and a matmul a head, as the Neural Engine likes it; or as they are trained",
+        "of the UNet's transformers: [1, channels, 1, tokens] with linear layers as 1x1 convolutions, as the Neural Engine likes it; or as they are trained",
       ),
     parity_samples: count('latents the written file is compared on, at every step time', 64).default(4),
     palettes: z

@@ -23,6 +23,7 @@ export function Timeline({ stages, from, to }: { stages: StageView[]; from: numb
                 <Tooltip key={attempt.epoch} label={label} multiline maw={420}>
                   <Box
                     tabIndex={0}
+                    role="img"
                     aria-label={label}
                     className={classes.bar}
                     data-outcome={attempt.outcome ?? 'running'}

@@ -1155,7 +1155,7 @@ class ExportCoremlSpec(BaseModel):
     precision: Literal["fp16"] = "fp16"
     layout: Literal["channels_first", "tokens_first"] = "channels_first"
     """
-    of the UNet's transformers: [1, channels, 1, tokens] with linear layers as 1x1 convolutions and a matmul a head, as the Neural Engine likes it; or as they are trained
+    of the UNet's transformers: [1, channels, 1, tokens] with linear layers as 1x1 convolutions, as the Neural Engine likes it; or as they are trained
     """
     parity_samples: Annotated[int, Field(ge=1, le=64)] = 4
     """

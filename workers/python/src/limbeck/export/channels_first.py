@@ -1,10 +1,9 @@
 """The UNet with its transformers in the layout that the Neural Engine likes: [B, C, 1, S].
 
 Channels stand on axis 1 and tokens last from the convolutions on to the convolutions back; linear layers are
-1x1 convolutions, norms run over axis 1, and every head is a matmul of its own on transposed keys
-(evaluation.md E.2, Apple's SPLIT_EINSUM). Nothing is reshaped to [tokens, channels] and back. The weights are
-the UNet's own, seen in another shape; the arithmetic is the same but for rounding, which `verify` measures
-against the UNet as it was trained.
+1x1 convolutions, norms run over axis 1, keys are transposed (evaluation.md E.2). Nothing is reshaped to
+[tokens, channels] and back. The weights are the UNet's own, seen in another shape; the arithmetic is the same
+but for rounding, which `verify` measures against the UNet as it was trained.
 
 Shapes: B batch, C D widths, S image tokens (H * W), N text tokens, A heads, K channels of a head.
 """
@@ -73,8 +72,12 @@ def _over_root_mean_square(x: Tensor, axis: int, eps: float) -> Tensor:
     return scaled * torch.rsqrt((scaled * scaled).mean(axis, keepdim=True) + floor)
 
 
-class SplitAttention(nn.Module):
-    """A matmul for each head: scores [B, 1, N, S] from keys [B, 1, N, K] and queries [B, 1, K, S]."""
+class ChannelsFirstAttention(nn.Module):
+    """Scores [B, A, N, S] from transposed keys [B, 1 or A, N, K] and queries [B, A, K, S].
+
+    Heads are a batch of one matmul. A matmul for each (Apple's SPLIT_EINSUM) doubles the operations, and the
+    time of the conversion at full size (docs/log.md); which a phone runs faster is a phone's to say.
+    """
 
     rope_cos: Tensor
     rope_sin: Tensor
@@ -102,15 +105,8 @@ class SplitAttention(nn.Module):
             if self.rope_keys:
                 key = _rotate(key, self.rope_cos, self.rope_sin)
         key = (key * self.head_width**-0.5).transpose(2, 3)
-        keys, values = key.split(1, dim=1), value.split(1, dim=1)
-        mixed = [
-            torch.matmul(
-                values[head % self.kv_heads], torch.matmul(keys[head % self.kv_heads], one).softmax(2)
-            )
-            for head, one in enumerate(query.split(1, dim=1))
-        ]
-        joined = torch.cat(mixed, dim=1) if len(mixed) > 1 else mixed[0]
-        return self.to_out(joined.reshape(batch, self.heads * self.head_width, 1, tokens))
+        mixed = torch.matmul(value, torch.matmul(key, query).softmax(2))
+        return self.to_out(mixed.reshape(batch, self.heads * self.head_width, 1, tokens))
 
 
 def _head_norm(norm: nn.Module) -> nn.Module:
@@ -140,8 +136,8 @@ class ChannelsFirstBlock(nn.Module):
         super().__init__()
         self.self_attention = block.self_attention
         if block.self_attention:
-            self.norm1, self.attn1 = ChannelNorm(block.norm1), SplitAttention(block.attn1)
-        self.norm2, self.attn2 = ChannelNorm(block.norm2), SplitAttention(block.attn2)
+            self.norm1, self.attn1 = ChannelNorm(block.norm1), ChannelsFirstAttention(block.attn1)
+        self.norm2, self.attn2 = ChannelNorm(block.norm2), ChannelsFirstAttention(block.attn2)
         self.norm3, self.ffn = ChannelNorm(block.norm3), PointwiseFeedForward(block.ffn)
 
     def forward(self, x_BC1S: Tensor, text_BC1N: Tensor) -> Tensor:

@@ -1,4 +1,3 @@
-import './environment.ts'
 import { Alert, MantineProvider, Text } from '@mantine/core'
 import '@mantine/core/styles.css'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
@@ -17,6 +16,7 @@ import { ApiError, api } from './api.ts'
 import { RunPage } from './run/run-page.tsx'
 import { RunSearch } from './run/search.ts'
 import { Shell } from './shell/shell.tsx'
+import { cssVariables, theme } from './shell/theme.ts'
 
 const root = createRootRoute({
   component: Shell,
@@ -106,7 +106,7 @@ const element = document.getElementById('root')
 if (element) {
   createRoot(element).render(
     <StrictMode>
-      <MantineProvider defaultColorScheme="auto">
+      <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto">
         <QueryClientProvider client={client}>
           {problem !== null && (
             <Alert
