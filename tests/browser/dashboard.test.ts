@@ -177,8 +177,10 @@ const PAGES = [
   ['loss-scale', '/runs/RUN?tab=loss-scale'],
   ['curves', '/runs/RUN?tab=curves'],
   ['ladd', '/runs/RUN?tab=ladd'],
+  ['samples', '/runs/RUN?tab=samples'],
   ['logs', '/runs/RUN?tab=logs'],
   ['evaluations', '/evaluations'],
+  ['voting', '/voting'],
   ['releases', '/releases'],
   ['workers', '/workers'],
 ] as const

@@ -13,6 +13,7 @@ import {
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { ApiError, api } from './api.ts'
+import { EvaluationsSearch, VotingSearch } from './evaluations/search.ts'
 import { RunPage } from './run/run-page.tsx'
 import { RunSearch } from './run/search.ts'
 import { Shell } from './shell/shell.tsx'
@@ -46,7 +47,14 @@ const run = createRoute({
 const evaluations = createRoute({
   getParentRoute: () => root,
   path: '/evaluations',
-  component: lazyRouteComponent(() => import('./pages/evaluations.tsx'), 'EvaluationsPage'),
+  validateSearch: (search) => EvaluationsSearch.parse(search),
+  component: EvaluationsRoute,
+})
+const voting = createRoute({
+  getParentRoute: () => root,
+  path: '/voting',
+  validateSearch: (search) => VotingSearch.parse(search),
+  component: VotingRoute,
 })
 const releases = createRoute({
   getParentRoute: () => root,
@@ -58,7 +66,9 @@ const workers = createRoute({
   path: '/workers',
   component: lazyRouteComponent(() => import('./pages/workers.tsx'), 'WorkersPage'),
 })
-const router = createRouter({ routeTree: root.addChildren([runs, run, evaluations, releases, workers]) })
+const router = createRouter({
+  routeTree: root.addChildren([runs, run, evaluations, voting, releases, workers]),
+})
 
 /** A view is its address: every change of a page's state is one of the URL, without a new entry in the history. */
 function RunRoute() {
@@ -75,6 +85,47 @@ function RunRoute() {
           to: '/runs/$run',
           params: { run: id },
           search: (before: RunSearch) => ({ ...before, ...change }),
+          replace: true,
+          resetScroll: false,
+        })
+      }
+    />
+  )
+}
+
+const EvaluationsPage = lazyRouteComponent(
+  () => import('./evaluations/evaluations-page.tsx'),
+  'EvaluationsPage',
+)
+const VotingPage = lazyRouteComponent(() => import('./evaluations/voting-page.tsx'), 'VotingPage')
+
+function EvaluationsRoute() {
+  const navigate = useNavigate()
+  return (
+    <EvaluationsPage
+      search={evaluations.useSearch()}
+      onSearch={(change) =>
+        void navigate({
+          to: '/evaluations',
+          search: (before: EvaluationsSearch) => ({ ...before, ...change }),
+          replace: true,
+          resetScroll: false,
+        })
+      }
+      onVote={(chosen) => void navigate({ to: '/voting', search: { evaluations: chosen || undefined } })}
+    />
+  )
+}
+
+function VotingRoute() {
+  const navigate = useNavigate()
+  return (
+    <VotingPage
+      search={voting.useSearch()}
+      onSearch={(change) =>
+        void navigate({
+          to: '/voting',
+          search: (before: VotingSearch) => ({ ...before, ...change }),
           replace: true,
           resetScroll: false,
         })

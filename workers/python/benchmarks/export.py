@@ -29,7 +29,7 @@ from limbeck.export.int8 import quantize
 from limbeck.export.mil_program import read_program
 from limbeck.export.modules import ChannelsFirstStep, UnetStep
 from limbeck.export.palettes import find_weights, palettize
-from limbeck.export.verify import verify
+from limbeck.export.verify import answers, verify
 from limbeck.models.presets import load_preset
 from limbeck.models.unet import EfficientUNet
 from limbeck.training.seeding import seeded_build
@@ -99,7 +99,15 @@ class _Check:
 
     def __call__(self, arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         step, inputs = case(arguments.preset, arguments.latent, arguments.tokens)
-        report = verify(folder / f"{self.name}.mlpackage", step, [inputs])
+        stored = folder / "references.pt"
+        if not stored.exists():  # as the stage does it: one forward of the module for all its packages
+            torch.save(answers(step, inputs), stored)
+        report = verify(
+            folder / f"{self.name}.mlpackage",
+            step,
+            [inputs],
+            references=[torch.load(stored, weights_only=True)],
+        )
         return {"psnr_db": report.psnr_db, "max_abs_error": report.max_abs_error}
 
 

@@ -42,6 +42,16 @@ const WEIGHTS = [
 const WORSE = 'validation/teacher_worse_by_t'
 const COMPARED_RUNS = 50
 
+/** A loss term has one colour in the curves, the profile and the weights. */
+const COLOUR_KEYS: Readonly<Record<string, string>> = {
+  'validation/task_by_t': 'loss/task',
+  'validation/output_kd_by_t': 'loss/output_kd',
+  'validation/feature_kd_by_t': 'loss/feature_kd',
+  'scaling/weight_task_by_t': 'loss/task',
+  'scaling/weight_output_by_t': 'loss/output_kd',
+  'scaling/weight_feature_by_t': 'loss/feature_kd',
+}
+
 /** Where in t the student disagrees with the teacher, which term leads where, and what the guards saw. */
 export function LossScale({
   run,
@@ -116,7 +126,7 @@ export function LossScale({
   const compared = against.grid !== null && shown !== null
   const statistic = (name: string): Statistic[] => {
     const grid = grids.get(name)
-    return grid === undefined ? [] : [{ key: name, label: textOf(name).label, grid }]
+    return grid === undefined ? [] : [{ key: COLOUR_KEYS[name] ?? name, label: textOf(name).label, grid }]
   }
   const onWindow = (next: { from: number; to: number } | null) => onSearch({ steps: printWindow(next) })
 

@@ -16,6 +16,9 @@ import { type PageState, RUN_TABS, type RunTab } from './search.ts'
 // The charts are the larger part of the bundle: a page of stages and logs does without.
 const LossScale = lazy(() => import('./loss-scale.tsx').then(({ LossScale }) => ({ default: LossScale })))
 const Curves = lazy(() => import('./curves.tsx').then(({ Curves }) => ({ default: Curves })))
+const SamplesView = lazy(() =>
+  import('../samples/samples-view.tsx').then(({ SamplesView }) => ({ default: SamplesView })),
+)
 const Ladd = lazy(() => import('./ladd.tsx').then(({ Ladd }) => ({ default: Ladd })))
 
 const ENDED = ['succeeded', 'failed', 'cancelled']
@@ -25,6 +28,7 @@ const TITLES: Record<RunTab, string> = {
   'loss-scale': 'Loss scale',
   curves: 'Curves',
   ladd: 'LADD',
+  samples: 'Samples',
   logs: 'Logs',
 }
 
@@ -173,6 +177,9 @@ function Body({ run, search, onSearch }: PageState & { run: RunView }) {
           </Tabs.Panel>
           <Tabs.Panel value="ladd" pt="md">
             {selected && <Ladd {...state} run={run.id} stage={selected} key={selected.id} />}
+          </Tabs.Panel>
+          <Tabs.Panel value="samples" pt="md">
+            <SamplesView {...state} run={run} />
           </Tabs.Panel>
         </Suspense>
         <Tabs.Panel value="logs" pt="md">

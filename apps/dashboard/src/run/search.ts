@@ -1,10 +1,11 @@
 import { z } from 'zod'
+import { SamplesSearch } from '../samples/search.ts'
 
-export const RUN_TABS = ['overview', 'loss-scale', 'curves', 'ladd', 'logs'] as const
+export const RUN_TABS = ['overview', 'loss-scale', 'curves', 'ladd', 'samples', 'logs'] as const
 export type RunTab = (typeof RUN_TABS)[number]
 
 /** What of a run's page lives in its URL. Anything that does not fit is left out, never an error. */
-export const RunSearch = z.object({
+export const RunSearch = SamplesSearch.extend({
   tab: z.enum(RUN_TABS).optional().catch(undefined),
   stage: z.string().optional().catch(undefined),
   /** The statistic of the heat map. */

@@ -107,12 +107,17 @@ export const textOf = (name: string): StatisticText =>
         healthy: 'no expectation is known for it.',
       })
 
+/** So many of the texts above stand before the gap. */
+const TELLING = 3
+
 /** Statistics to choose from, the telling ones first. */
 export function statisticNames(logged: readonly string[]): string[] {
   const overT = logged.filter((name) => !name.startsWith('discriminator/'))
   const known = Object.keys(TEXTS).filter((name) => overT.includes(name))
   const gap = GAP_OF.every((name) => overT.includes(name)) ? [GAP] : []
-  return [...known.slice(0, 3), ...gap, ...known.slice(3), ...overT.filter((name) => !(name in TEXTS)).sort()]
+  const before = known.filter((name) => Object.keys(TEXTS).indexOf(name) < TELLING)
+  const unknown = overT.filter((name) => !(name in TEXTS)).sort()
+  return [...before, ...gap, ...known.slice(before.length), ...unknown]
 }
 
 /** Series that a statistic is made of. */

@@ -81,6 +81,7 @@ def verify(
     precision: Precision = "fp16_storage",
     worst_ops: int = 0,
     converted: nn.Module | None = None,
+    references: Sequence[Sequence[Tensor]] | None = None,
 ) -> ParityReport:
     """Runs the package at `path` and the module on the same inputs.
 
@@ -92,6 +93,8 @@ def verify(
             case, two executions more and the memory of all its activations.
         converted: the module that the file was made from, where that is another form of `module`: the
             operations are compared with it, the outputs with `module`.
+        references: what the module answers to each case (`answers`), where that is known already: several
+            packages of one module are then compared for one forward of it.
 
     Raises:
         ValueError: no cases, a module in training mode, or other outputs than the program's.
@@ -104,16 +107,12 @@ def verify(
     program = load(path)
     names = program.program.outputs
     table: list[dict[str, Difference]] = []
-    for inputs in inputs_list:
-        with torch.no_grad():
-            expected = module(**inputs)
-        references = [expected] if isinstance(expected, Tensor) else list(expected)
-        if len(references) != len(names):
-            raise ValueError(f"the module returns {len(references)} tensors; the program has {list(names)}")
+    for place, inputs in enumerate(inputs_list):
+        expected = answers(module, inputs) if references is None else references[place]
+        if len(expected) != len(names):
+            raise ValueError(f"the module returns {len(expected)} tensors; the program has {list(names)}")
         found = program.run(inputs, precision)
-        table.append(
-            {name: difference(found[name], one) for name, one in zip(names, references, strict=True)}
-        )
+        table.append({name: difference(found[name], one) for name, one in zip(names, expected, strict=True)})
     overall = _worst([one for case in table for one in case.values()])
     return ParityReport(
         psnr_db=overall.psnr_db,
@@ -128,6 +127,13 @@ def verify(
         if worst_ops
         else None,
     )
+
+
+@torch.no_grad()
+def answers(module: nn.Module, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+    """What the module returns, as a list."""
+    found = module(**inputs)
+    return [found] if isinstance(found, Tensor) else list(found)
 
 
 def difference(found: Tensor, reference: Tensor) -> Difference:

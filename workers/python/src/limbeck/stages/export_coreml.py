@@ -16,6 +16,7 @@ import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -37,7 +38,7 @@ from limbeck.export.onnx_check import compare_with_onnx
 from limbeck.export.palettes import SMALLEST, WIDTHS, Weight, find_weights, palettize
 from limbeck.export.phone import write_phone_folder
 from limbeck.export.sensitivity import Plan, Row, measure, plan_under
-from limbeck.export.verify import Difference, ParityReport, finite, verify
+from limbeck.export.verify import Difference, ParityReport, answers, finite, verify
 from limbeck.models.store import LoadedDenoiser, UnetDenoiser, load_denoiser
 from limbeck.models.tiny_decoder import load_decoder
 from limbeck.models.unet import EfficientUNet
@@ -58,11 +59,16 @@ class Part:
     converted: nn.Module | None = None
     """The form of it that is written; None: itself."""
 
+    @cached_property
+    def references(self) -> list[list[Tensor]]:
+        """What the module answers to each case: once for all packages made from it."""
+        return [answers(self.module, case) for case in self.cases]
+
     @torch.no_grad()
     def golden(self, path: Path) -> tuple[Case, Tensor, Tensor]:
         """The first case, what the module answers, and what the file at `path` does."""
         inputs = self.cases[0]
-        return inputs, self.module(**inputs), load(path).run(inputs, "fp16_storage")[self.output]
+        return inputs, self.references[0][0], load(path).run(inputs, "fp16_storage")[self.output]
 
 
 class Exporter:
@@ -108,6 +114,7 @@ class Exporter:
             part.cases,
             worst_ops=self.spec.worst_operations,
             converted=part.converted,
+            references=part.references,
         )
         program = read_program(path)
         findings = check_program(program, self.spec.minimum_target, text=name == TEXT_PACKAGE)

@@ -1,0 +1,28 @@
+import { Text } from '@mantine/core'
+import classes from './evaluations.module.css'
+import { intervalText, signedText } from './numbers.ts'
+import { type Difference, standing } from './paired.ts'
+
+const WORDS = {
+  better: 'better: the interval is above 0',
+  worse: 'worse: the interval is below 0',
+  'not told apart': 'not told apart: the interval holds 0',
+} as const
+
+/** A paired difference with its interval, what it says, and the pictures behind it. */
+export function DifferenceText({ difference }: { difference: Difference }) {
+  return (
+    <>
+      <Text size="sm" fw={600} className={classes.figure}>
+        {signedText(difference.value)}{' '}
+        <Text span className={classes.note}>
+          ({intervalText(difference.interval, signedText)})
+        </Text>
+      </Text>
+      <Text className={classes.note}>{WORDS[standing(difference)]}</Text>
+      <Text className={classes.note}>
+        of {difference.images} pictures {difference.gained} only here, {difference.lost} only there
+      </Text>
+    </>
+  )
+}
