@@ -79,5 +79,5 @@ def test_what_cannot_be_scored_is_a_bad_input(tmp_path: Path) -> None:
     with pytest.raises(StageFailure, match=r"detections.jsonl, line 1: detections\[0\]") as caught:
         run(context(tmp_path / "two", "geneval", files=broken))
     assert caught.value.reason == "bad_input"
-    with pytest.raises(StageFailure, match="input 'against' is of geneval; the scorer is dpg"):
+    with pytest.raises(StageFailure, match="input 'against' is of geneval and frechet; the scorer is dpg"):
         run(context(tmp_path / "three", "dpg", files=broken, against=broken))
