@@ -1,4 +1,3 @@
-import { Text } from '@mantine/core'
 import classes from './evaluations.module.css'
 import { intervalText, signedText } from './numbers.ts'
 import { type Difference, standing } from './paired.ts'
@@ -13,16 +12,16 @@ const WORDS = {
 export function DifferenceText({ difference }: { difference: Difference }) {
   return (
     <>
-      <Text size="sm" fw={600} className={classes.figure}>
+      <div className={`${classes.figure} ${classes.value}`}>
         {signedText(difference.value)}{' '}
-        <Text span className={classes.note}>
+        <span className={`${classes.note} ${classes.plain}`}>
           ({intervalText(difference.interval, signedText)})
-        </Text>
-      </Text>
-      <Text className={classes.note}>{WORDS[standing(difference)]}</Text>
-      <Text className={classes.note}>
+        </span>
+      </div>
+      <div className={classes.note}>{WORDS[standing(difference)]}</div>
+      <div className={classes.note}>
         of {difference.images} pictures {difference.gained} only here, {difference.lost} only there
-      </Text>
+      </div>
     </>
   )
 }

@@ -1,7 +1,7 @@
 import type { EvaluationView } from '@limbeck/contracts'
 import { Alert, Button, Group, Select, Stack, Text, Title } from '@mantine/core'
 import { Link } from '@tanstack/react-router'
-import { useEffect, useMemo } from 'react'
+import { useCallback, useEffect, useMemo, useRef } from 'react'
 import { Answer } from '../components/answer.tsx'
 import classes from './evaluations.module.css'
 import { groupByProtocol, protocolTitle } from './protocol.ts'
@@ -18,7 +18,11 @@ export interface EvaluationsPageProps {
 }
 
 /** Results by protocol: only those of one table are compared with each other. */
-export function EvaluationsPage({ search, onSearch, onVote }: EvaluationsPageProps) {
+export function EvaluationsPage({ search, onVote, ...props }: EvaluationsPageProps) {
+  const latest = useRef(props.onSearch)
+  latest.current = props.onSearch
+  // One function for all renders: rows of the tables are made anew only for news of their own.
+  const onSearch = useCallback((change: Partial<EvaluationsSearch>) => latest.current(change), [])
   const query = useEvaluations(search.run)
   useEffect(() => {
     document.title = 'Evaluations · Limbeck'
@@ -75,7 +79,10 @@ function Groups({
         {search.run !== undefined && (
           <Group gap="xs">
             <Text size="sm">
-              Only of <Link to={`/runs/${search.run}`}>{search.run}</Link>
+              Only of{' '}
+              <Link className={classes.link} to={`/runs/${search.run}`}>
+                {search.run}
+              </Link>
             </Text>
             <Button size="xs" variant="default" onClick={() => onSearch({ run: undefined })}>
               All runs

@@ -1,6 +1,6 @@
 import type { EvaluationView } from '@limbeck/contracts'
 import { Alert, Button, Group, Select, Stack, Switch, Text, TextInput, Title } from '@mantine/core'
-import { useDeferredValue, useMemo, useState } from 'react'
+import { memo, useDeferredValue, useMemo, useState } from 'react'
 import { Answer } from '../components/answer.tsx'
 import { type LoadedSheet, sheetFolder, useSheet } from '../samples/queries.ts'
 import { foreignVerdicts } from '../samples/sheet.ts'
@@ -9,10 +9,10 @@ import { countKinds, limited, type TileFilter, tilesByTask } from './failing.ts'
 import { TaskTilesList } from './task-tiles.tsx'
 
 /** Tiles that are added at once: a few milliseconds of work. */
-const PAGE = 120
+const PAGE = 80
 
 /** The pictures of an evaluation by task: those that failed, and why. */
-export function Failures({
+export const Failures = memo(function Failures({
   evaluation,
   artifact,
 }: {
@@ -38,7 +38,7 @@ export function Failures({
       }}
     </Answer>
   )
-}
+})
 
 function Tiles({ loaded }: { loaded: LoadedSheet }) {
   const [filter, setFilter] = useState<TileFilter>({ text: '', tag: null, kind: null, correct: false })

@@ -49,3 +49,7 @@ export function axisOf(intervals: readonly Interval[], limits: Interval, least =
 /** Place on an axis, 0 to 1; outside it at its edge. */
 export const placeOn = (value: number, [low, high]: Interval): number =>
   high === low ? 0.5 : Math.min(1, Math.max(0, (value - low) / (high - low)))
+
+/** A point in time in the reader's words, to the minute. @param time RFC 3339, or milliseconds since 1970 */
+export const timeText = (time: string | number): string =>
+  new Date(time).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })

@@ -51,6 +51,7 @@ export function* pairing(
     }
     add(heldOut ? pooled.heldOut : pooled.trained, one, means)
     if (!heldOut) perTag.set(questions[found[0] ?? 0]?.tag ?? '', one)
+    yield
   }
   const heldOut = pooled.heldOut.tags === 0 ? null : meanOf(pooled.heldOut)
   // A benchmark of held-out prompts alone has no other score.

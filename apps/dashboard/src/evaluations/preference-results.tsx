@@ -66,7 +66,11 @@ export function PreferenceResults({
                       return (
                         <Table.Tr key={model.evaluation}>
                           <Table.Td>
-                            <Link to="/evaluations" search={{ evaluation: model.evaluation }}>
+                            <Link
+                              className={classes.link}
+                              to="/evaluations"
+                              search={{ evaluation: model.evaluation }}
+                            >
                               {model.role}
                             </Link>
                             <Text className={classes.note}>

@@ -4,13 +4,16 @@ import { useMemo, useState } from 'react'
 import { EvaluationDetails } from './evaluation-details.tsx'
 import classes from './evaluations.module.css'
 import { axisOf, type Interval } from './numbers.ts'
-import { type ProtocolGroup, protocolParts, protocolTitle } from './protocol.ts'
+import { firstResults, type ProtocolGroup, protocolParts, protocolTitle } from './protocol.ts'
 import { ResultRow } from './result-row.tsx'
 import { ScoreOverTime } from './score-over-checkpoints.tsx'
 import type { EvaluationsSearch } from './search.ts'
 import { usePaired } from './use-paired.ts'
 import { useQuestions } from './use-questions.ts'
 import { WideTable } from './wide-table.tsx'
+
+/** Results shown at once: some milliseconds of work. */
+const ROWS = 15
 
 /** So many models are compared by votes at once. */
 const MOST_VOTED = 10
@@ -31,6 +34,7 @@ export function ProtocolSection({
   onVote: ((evaluations: string) => void) | undefined
 }) {
   const { hash, protocol, results, tags } = group
+  const [limit, setLimit] = useState(ROWS)
   const [overTime, setOverTime] = useState(false)
   const { questions, note } = useQuestions(baseline)
   const differences = usePaired(results, baseline, questions)
@@ -93,8 +97,8 @@ export function ProtocolSection({
             <Table.Th>Other scores</Table.Th>
           </Table.Tr>
         </Table.Thead>
-        <Table.Tbody>
-          {results.map((one) => (
+        <tbody className={classes.results}>
+          {firstResults(results, limit, [open?.id, baseline?.id]).map((one) => (
             <ResultRow
               key={one.id}
               result={one}
@@ -104,12 +108,18 @@ export function ProtocolSection({
               baseline={baseline}
               difference={differences.get(one.id) ?? null}
               computing={baseline !== null && questions !== null}
-              onOpen={() => onSearch({ evaluation: one.id === open?.id ? undefined : one.id })}
-              onBaseline={() => onSearch({ baseline: one.id })}
+              onSearch={onSearch}
             />
           ))}
-        </Table.Tbody>
+        </tbody>
       </WideTable>
+      {results.length > limit && (
+        <Group mt="xs">
+          <Button size="xs" variant="default" onClick={() => setLimit(limit + ROWS)}>
+            Show {Math.min(ROWS, results.length - limit)} more of {results.length}
+          </Button>
+        </Group>
+      )}
       <Stack gap="sm" mt="sm">
         {results.length > 1 && (
           <details onToggle={({ currentTarget }) => setOverTime(currentTarget.open)}>

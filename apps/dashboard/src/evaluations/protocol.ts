@@ -60,3 +60,10 @@ export const questionsKey = ({ protocol }: Pick<EvaluationView, 'protocol'>): st
     protocol.images_per_prompt,
     protocol.seed,
   ].join('/')
+
+/** The first `limit` results, and those that the page has chosen, wherever they stand. */
+export const firstResults = (
+  results: readonly EvaluationView[],
+  limit: number,
+  chosen: readonly (string | undefined)[],
+): EvaluationView[] => results.filter(({ id }, place) => place < limit || chosen.includes(id))

@@ -1,16 +1,19 @@
 import type { EvaluationView } from '@limbeck/contracts'
-import { Radio, Table, Text, UnstyledButton } from '@mantine/core'
 import { Link } from '@tanstack/react-router'
-import { since } from '../format.ts'
+import { memo } from 'react'
 import { DifferenceText } from './difference-text.tsx'
 import classes from './evaluations.module.css'
 import { extraText, scorerBetter, scorerLabel } from './extra-score.ts'
 import { IntervalPlot } from './interval-plot.tsx'
-import { type Interval, intervalText, parametersText, scoreText, shareText } from './numbers.ts'
+import { type Interval, intervalText, parametersText, scoreText, shareText, timeText } from './numbers.ts'
 import type { PairedDifference } from './paired.ts'
+import type { EvaluationsSearch } from './search.ts'
 
-/** One evaluation in the table of its protocol. */
-export function ResultRow({
+/**
+ * One evaluation in the table of its protocol. Made anew only when something of its own changed: a table
+ * has up to 200 of them.
+ */
+export const ResultRow = memo(function ResultRow({
   result,
   tags,
   axis,
@@ -18,8 +21,7 @@ export function ResultRow({
   baseline,
   difference,
   computing,
-  onOpen,
-  onBaseline,
+  onSearch,
 }: {
   result: EvaluationView
   tags: readonly string[]
@@ -30,103 +32,104 @@ export function ResultRow({
   difference: PairedDifference | null
   /** Whether a difference is on its way. */
   computing: boolean
-  onOpen: () => void
-  onBaseline: () => void
+  /** The same function in every render. */
+  onSearch: (change: Partial<EvaluationsSearch>) => void
 }) {
   const isBaseline = result.id === baseline?.id
   return (
-    <Table.Tr className={open ? classes.chosen : undefined}>
-      <Table.Td>
-        <UnstyledButton className={classes.open} aria-expanded={open} onClick={onOpen}>
+    <tr className={open ? classes.chosen : undefined}>
+      <td>
+        <button
+          type="button"
+          className={classes.open}
+          aria-expanded={open}
+          onClick={() => onSearch({ evaluation: open ? undefined : result.id })}
+        >
           {result.role}
-        </UnstyledButton>
-        <Text className={classes.note}>
-          {result.stage_name} · {since(result.created_at, Date.now())} ·{' '}
-          <Link to={`/runs/${result.run}`} aria-label={`run of ${result.role}, ${result.run}`}>
+        </button>
+        <div className={classes.note}>
+          {result.stage_name} · {timeText(result.created_at)} ·{' '}
+          <Link
+            className={classes.link}
+            to={`/runs/${result.run}`}
+            aria-label={`run of ${result.role}, ${result.run}`}
+          >
             run
           </Link>
-        </Text>
-      </Table.Td>
-      <Table.Td>
-        <Radio
+        </div>
+      </td>
+      <td>
+        <input
+          type="radio"
           name={`baseline ${result.protocol_hash}`}
           checked={isBaseline}
-          onChange={onBaseline}
+          onChange={() => onSearch({ baseline: result.id })}
           aria-label={`compare with ${result.role}, ${result.stage_name}`}
         />
-      </Table.Td>
-      <Table.Td>
-        <Text size="sm" fw={600} className={classes.figure}>
-          {shareText(result.overall)}
-        </Text>
-        <Text className={`${classes.note} ${classes.figure}`}>{intervalText(result.interval)}</Text>
+      </td>
+      <td>
+        <div className={`${classes.figure} ${classes.value}`}>{shareText(result.overall)}</div>
+        <div className={`${classes.note} ${classes.figure}`}>{intervalText(result.interval)}</div>
         <IntervalPlot
           value={result.overall}
           interval={result.interval}
           axis={axis}
           reference={baseline?.overall ?? null}
         />
-      </Table.Td>
-      <Table.Td>
+      </td>
+      <td>
         {baseline === null ? (
-          <Text className={classes.note}>no baseline chosen</Text>
+          <div className={classes.note}>no baseline chosen</div>
         ) : isBaseline ? (
-          <Text size="sm">the baseline</Text>
+          <div>the baseline</div>
         ) : difference === null ? (
-          <Text className={classes.note}>
+          <div className={classes.note}>
             {result.verdicts.length !== baseline.verdicts.length
               ? `not paired: ${result.verdicts.length} pictures against ${baseline.verdicts.length}`
               : computing
                 ? 'computing'
                 : 'not known'}
-          </Text>
+          </div>
         ) : (
           <DifferenceText difference={difference.overall} />
         )}
-      </Table.Td>
-      <Table.Td>
+      </td>
+      <td>
         <Score score={result.held_out} absent="none" />
-      </Table.Td>
+      </td>
       {tags.map((tag) => (
-        <Table.Td key={tag}>
+        <td key={tag}>
           <Score score={result.per_tag[tag] ?? null} absent="–" />
-        </Table.Td>
+        </td>
       ))}
-      <Table.Td ta="right" className={classes.figure}>
-        {parametersText(result.parameters)}
-      </Table.Td>
-      <Table.Td ta="right" className={classes.figure}>
-        {scoreText(result.images_per_second)}
-      </Table.Td>
-      <Table.Td miw={200}>
-        {result.extra.length === 0 && <Text className={classes.note}>none asked for</Text>}
+      <td className={`${classes.figure} ${classes.right}`}>{parametersText(result.parameters)}</td>
+      <td className={`${classes.figure} ${classes.right}`}>{scoreText(result.images_per_second)}</td>
+      <td className={classes.extras}>
+        {result.extra.length === 0 && <div className={classes.note}>none asked for</div>}
         {result.extra.map((score) => (
-          <Text
+          <div
             key={score.scorer}
-            className={score.value === null ? classes.note : undefined}
-            size="xs"
+            className={score.value === null ? classes.note : classes.extra}
             title={`${score.name}; ${scorerBetter(score.scorer)}`}
           >
             {scorerLabel(score.scorer)}: {extraText(score)}
-          </Text>
+          </div>
         ))}
-      </Table.Td>
-    </Table.Tr>
+      </td>
+    </tr>
   )
-}
+})
 
 function Score({ score, absent }: { score: EvaluationView['held_out']; absent: string }) {
-  if (score === null) return <Text className={classes.note}>{absent}</Text>
+  if (score === null) return <div className={classes.note}>{absent}</div>
   return (
     <>
-      <Text size="sm" className={classes.figure}>
-        {shareText(score.score)}
-      </Text>
-      <Text className={`${classes.note} ${classes.figure}`}>
+      <div className={classes.figure}>{shareText(score.score)}</div>
+      <div className={`${classes.note} ${classes.figure}`}>
         {score.interval[0] === score.interval[1]
           ? 'no spread'
           : `${score.interval[0].toFixed(2)} to ${score.interval[1].toFixed(2)}`}
-      </Text>
+      </div>
     </>
   )
 }

@@ -3,7 +3,7 @@ import { useElementSize } from '@mantine/hooks'
 import { type KeyboardEvent, useMemo, useState } from 'react'
 import { palette } from '../charts/curves/palette.ts'
 import classes from './evaluations.module.css'
-import { axisOf, type Interval, scoreText } from './numbers.ts'
+import { axisOf, type Interval, scoreText, timeText } from './numbers.ts'
 import { ScoreLegend } from './score-legend.tsx'
 import { type Frame, rolePaths, xOn, yOn } from './score-paths.ts'
 import { type Measure, nearestPoint, type ScorePoint } from './score-points.ts'
@@ -11,9 +11,6 @@ import { ScoreValues } from './score-values.tsx'
 
 const HEIGHT = 240
 const TICKS = [0, 0.25, 0.5, 0.75, 1]
-
-const timeText = (value: number): string =>
-  new Date(value).toLocaleString(undefined, { dateStyle: 'short', timeStyle: 'short' })
 
 /** Points with intervals; pointer and arrow keys read them, a table holds them all. */
 export function ScoreChart({

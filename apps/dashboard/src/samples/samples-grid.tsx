@@ -1,4 +1,4 @@
-import { type CSSProperties, useEffect, useRef } from 'react'
+import { type CSSProperties, memo, useEffect, useRef } from 'react'
 import { differenceText, type SampleRow } from './alignment.ts'
 import { rowSegments } from './row-segments.ts'
 import { SampleCell } from './sample-cell.tsx'
@@ -12,7 +12,7 @@ import type { Cell } from './zoom.ts'
 const ROOM = 20
 
 /** Prompts down, evaluations across; only the rows in view exist. Arrows move, Enter enlarges. */
-export function SamplesGrid({
+export const SamplesGrid = memo(function SamplesGrid({
   rows,
   all,
   columns,
@@ -108,7 +108,7 @@ export function SamplesGrid({
       </table>
     </div>
   )
-}
+})
 
 function HeadNote({
   column,

@@ -1,7 +1,7 @@
 import type { RunView } from '@limbeck/contracts'
 import { Group, Select, Stack, Text, TextInput } from '@mantine/core'
 import { useViewportSize } from '@mantine/hooks'
-import { useMemo, useState } from 'react'
+import { useCallback, useMemo, useRef, useState } from 'react'
 import { filteredRows, type SampleRow, tagsOf } from './alignment.ts'
 import { withoutResult } from './columns.ts'
 import classes from './samples.module.css'
@@ -44,10 +44,17 @@ export function SamplesView({
     shown.map(({ key }) => key),
     columns.map(({ key }) => key),
   )
-  const open = ({ row, column }: Cell) => {
-    const [rowKey, columnKey] = [shown[row]?.key, columns[column]?.key]
-    if (rowKey !== undefined && columnKey !== undefined) onSearch({ zoom: zoomText(rowKey, columnKey) })
-  }
+  const latest = useRef(onSearch)
+  latest.current = onSearch
+  // The same function while the grid is the same: moving in the zoom does not draw what lies behind it.
+  const open = useCallback(
+    ({ row, column }: Cell) => {
+      const [rowKey, columnKey] = [shown[row]?.key, columns[column]?.key]
+      if (rowKey !== undefined && columnKey !== undefined)
+        latest.current({ zoom: zoomText(rowKey, columnKey) })
+    },
+    [shown, columns],
+  )
   const missing =
     waiting.length === 0
       ? null

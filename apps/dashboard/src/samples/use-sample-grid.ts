@@ -14,46 +14,63 @@ export interface LoadedColumn extends SampleColumn {
   loading: boolean
 }
 
+interface Found {
+  data: LoadedSheet | undefined
+  error: Error | null
+  loading: boolean
+}
+
 /**
- * Columns of a run with the sheet of the chosen evaluation of each, and their common rows.
+ * Columns of a run with the sheet of the chosen evaluation of each, and their common rows. Both stay the same objects
+ * while nothing of them changes.
  * @param chosen index of a version by column key; without one, the newest
  */
 export function useSampleGrid(
   run: RunView,
   chosen: Readonly<Record<string, number>>,
 ): { columns: LoadedColumn[]; rows: SampleRow[] } {
-  const placed = useMemo(() => sampleColumns(run), [run]).flatMap((column) => {
-    const version =
-      column.versions[chosen[column.key] ?? column.versions.length - 1] ?? column.versions.at(-1)
-    return version === undefined ? [] : [{ ...column, version }]
-  })
+  const placed = useMemo(
+    () =>
+      sampleColumns(run).flatMap((column) => {
+        const version =
+          column.versions[chosen[column.key] ?? column.versions.length - 1] ?? column.versions.at(-1)
+        return version === undefined ? [] : [{ ...column, version }]
+      }),
+    [run, chosen],
+  )
   const found = useQueries({
     queries: placed.map(({ version, steps }) => ({
       ...sheetQuery(version.artifact ?? '', sheetFolder(steps)),
       enabled: version.artifact !== null,
     })),
   })
-  const columns = placed.map((column, index): LoadedColumn => {
-    const { data, error, isFetching } = found[index] ?? {}
-    const { artifact, stage, evaluation } = column.version
-    const foreign = data ? foreignVerdicts(data.sheet, evaluation.verdicts) : 0
-    return {
-      ...column,
-      // Pictures of another evaluation under this title would be worse than none.
-      loaded: foreign > 0 ? null : (data ?? null),
-      loading: isFetching === true && data === undefined,
-      problem:
-        artifact === null
-          ? `${stage} has no stored pictures`
-          : error
-            ? `sheet missing: ${error.message}`
-            : foreign > 0
-              ? `the sheet is another evaluation's: ${foreign} verdicts differ`
-              : (data?.problem ?? null),
-    }
-  })
+  const news = found.flatMap(({ data, error, isFetching }) => [data, error, isFetching])
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is read of the queries is among them, however many there are
+  const columns = useMemo(
+    () =>
+      placed.map((column, index): LoadedColumn => {
+        const { data, error = null, isFetching = false } = found[index] ?? {}
+        return { ...column, ...judged(column.version, { data, error, loading: isFetching }) }
+      }),
+    [placed, news.length, ...news],
+  )
   const sheets = columns.map(({ loaded }) => loaded?.sheet ?? null)
   // biome-ignore lint/correctness/useExhaustiveDependencies: the sheets are the dependencies, however many there are
   const rows = useMemo(() => alignedRows(sheets), [sheets.length, ...sheets])
   return { columns, rows }
+}
+
+/** Pictures of another evaluation under a column's title would be worse than none. */
+function judged(
+  { artifact, stage, evaluation }: SampleVersion,
+  { data, error, loading }: Found,
+): Pick<LoadedColumn, 'loaded' | 'problem' | 'loading'> {
+  const none = (problem: string | null, pending = false) => ({ loaded: null, problem, loading: pending })
+  if (artifact === null) return none(`${stage} has no stored pictures`)
+  if (data === undefined)
+    return loading ? none(null, true) : none(error === null ? null : `sheet missing: ${error.message}`)
+  const foreign = foreignVerdicts(data.sheet, evaluation.verdicts)
+  return foreign > 0
+    ? none(`the sheet is another evaluation's: ${foreign} verdicts differ`)
+    : { loaded: data, problem: data.problem, loading: false }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { groupByProtocol, protocolParts, questionsKey } from '../protocol.ts'
+import { firstResults, groupByProtocol, protocolParts, questionsKey } from '../protocol.ts'
 import { evaluation } from './support.ts'
 
 describe('groupByProtocol', () => {
@@ -52,4 +52,9 @@ describe('questionsKey', () => {
         questionsKey(evaluation()),
       )
   })
+})
+
+it('shows the first results, and the chosen ones wherever they stand', () => {
+  const results = ['a', 'b', 'c', 'd'].map((id) => evaluation({ id }))
+  expect(firstResults(results, 2, ['d', undefined]).map(({ id }) => id as string)).toEqual(['a', 'b', 'd'])
 })
